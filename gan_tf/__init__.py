@@ -1,0 +1,23 @@
+"""DCGAN on Fashion-MNIST in TensorFlow, and the minimax game behind it.
+
+Importing this package does not import TensorFlow: what needs it is loaded at first use.
+"""
+
+import importlib
+
+from gan_tf.config import TrainConfig
+from gan_tf.errors import TrainingFailed, UserError
+
+__version__ = "1.0.0"
+
+_LOADED_AT_FIRST_USE = {
+    "train": "gan_tf.training",
+    "load_snapshot": "gan_tf.sampling",
+}
+__all__ = ["TrainConfig", "TrainingFailed", "UserError", *_LOADED_AT_FIRST_USE]
+
+
+def __getattr__(name):
+    if name not in _LOADED_AT_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LOADED_AT_FIRST_USE[name]), name)

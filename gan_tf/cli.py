@@ -1,0 +1,172 @@
+"""The command line: flags to one call. TensorFlow is imported only by the commands that need it."""
+
+import argparse
+import dataclasses
+import faulthandler
+import os
+import sys
+import tempfile
+import typing
+import warnings
+from pathlib import Path
+
+from gan_tf.config import TrainConfig
+from gan_tf.errors import TrainingFailed, UserError
+
+_DEFAULT_RUN_DIR = TrainConfig().run_dir
+
+
+def main(argv=None, command: str | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    Args:
+      argv: the arguments, by default the process's own.
+      command: the command that a script stands for; by default the first argument names it.
+    """
+    if command:
+        parser = _Parser(description=_COMMANDS[command].__doc__)
+        _COMMANDS[command](parser)
+    else:
+        parser = _Parser(prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it.")
+        commands = parser.add_subparsers(metavar="COMMAND", required=True)
+        for name, add_flags in _COMMANDS.items():
+            summary = add_flags.__doc__
+            add_flags(commands.add_parser(name, help=summary, description=summary))
+    arguments = vars(parser.parse_args(argv))
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        arguments.pop("run")(**arguments)
+    except UserError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except TrainingFailed as error:
+        print(f"{parser.prog}: failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage before it."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _train_flags(parser):
+    """Train the DCGAN, or go on with a run that was stopped."""
+    for field in dataclasses.fields(TrainConfig):
+        kind = (typing.get_args(field.type) or [field.type])[0]  # of int | None, tuple[int, ...]
+        several = isinstance(field.default, tuple)
+        default = " ".join(map(str, field.default)) if several else field.default
+        explanation = field.metadata["help"]
+        parser.add_argument(
+            "--" + field.name.replace("_", "-"),
+            type=kind,
+            nargs="+" if several else None,
+            default=field.default,
+            metavar={int: "N", float: "X", str: "NAME"}[kind],
+            help=explanation if default is None else f"{explanation} (default: {default})",
+        )
+    parser.set_defaults(run=_train)
+
+
+def _train(**choices):
+    config = TrainConfig(**choices)
+    _import_tensorflow()
+    from gan_tf.training import train
+
+    train(config)
+
+
+def _gif_flags(parser):
+    """Make an animated GIF of a run's training progress."""
+    _add_run_dir(parser)
+    parser.add_argument("--output", metavar="FILE", help="default: training.gif in the run's folder")
+    parser.add_argument(
+        "--frame-ms", type=int, default=200, metavar="N", help="time per epoch (default: 200)"
+    )
+    parser.add_argument(
+        "--hold-ms", type=int, default=2000, metavar="N", help="time of the last (default: 2000)"
+    )
+    parser.set_defaults(run=_gif)
+
+
+def _gif(run_dir, output, frame_ms, hold_ms):
+    from gan_tf.rundir import RunDir
+
+    print(RunDir(run_dir).write_gif(output, frame_ms, hold_ms))
+
+
+def _sample_flags(parser):
+    """Draw images from the generator of a run."""
+    _add_run_dir(parser)
+    parser.add_argument("--epoch", type=int, metavar="N", help="which snapshot (default: the latest)")
+    parser.add_argument("--count", type=int, metavar="N", help="how many images (default: 64)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the noise (default: 0)")
+    parser.add_argument(
+        "--training-noise",
+        action="store_true",
+        help="draw the noise of the run's own grids instead: the same PNG, byte for byte",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["png", "npy"],
+        default="png",
+        help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: png)",
+    )
+    parser.add_argument("--output", metavar="FILE", help="default: samples.png or .npy, in the run")
+    parser.set_defaults(run=_sample)
+
+
+def _sample(run_dir, epoch, count, seed, training_noise, format, output):
+    if training_noise and not (count is None and seed is None):
+        raise UserError("--training-noise has a count and a seed of its own: drop --count, --seed")
+    _import_tensorflow()
+    from gan_tf import sampling
+
+    snapshot = sampling.load_snapshot(run_dir, epoch)
+    if training_noise:
+        images = snapshot.sample_training_noise()
+    else:
+        images = snapshot.sample(64 if count is None else count, seed or 0)
+    output = Path(output or Path(run_dir, f"samples.{format}"))
+    sampling.write_images(output, images, format)
+    print(f"{output}: {len(images)} images from {snapshot.origin}")
+
+
+def _add_run_dir(parser):
+    parser.add_argument(
+        "--run-dir",
+        default=_DEFAULT_RUN_DIR,
+        metavar="NAME",
+        help=f"folder of the run (default: {_DEFAULT_RUN_DIR})",
+    )
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without its greetings on standard error, but hides nothing that fails.
+
+    They come from native code before it looks at any log level, so the descriptor itself is turned
+    away for the time of the import. A crash in native code is still reported, by faulthandler.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        faulthandler.enable(terminal)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            held_back.seek(0)
+            os.write(terminal, held_back.read())
+            raise
+        finally:
+            faulthandler.disable()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+_COMMANDS = {"train": _train_flags, "gif": _gif_flags, "sample": _sample_flags}

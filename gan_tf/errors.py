@@ -1,0 +1,9 @@
+"""How the program says no: whose fault it is decides the exit code."""
+
+
+class UserError(ValueError):
+    """A mistake in what was asked for; one line that says what to change. Exit code 2."""
+
+
+class TrainingFailed(RuntimeError):
+    """A run that cannot go on, though it was asked for well; one line. Exit code 1."""

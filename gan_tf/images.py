@@ -1,0 +1,85 @@
+"""From arrays in [-1, 1] to pixels: grey levels, grids, PNG and GIF."""
+
+import imageio.v3 as imageio
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP = 2  # pixels between the images of a grid, before it is enlarged
+_ZOOM = 3
+_CAPTION_HEIGHT = 24  # pixels
+
+
+def to_uint8(images) -> np.ndarray:
+    """Maps [-1, 1] to the grey levels 0 to 255, the same way for every image.
+
+    Args:
+      images: array of any shape, float, in [-1, 1]; what lies outside is clipped.
+
+    Returns:
+      Array of the same shape, uint8, rounded to the nearest level.
+    """
+    return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def make_grid(images, zoom: int = 1) -> np.ndarray:
+    """Lays images out row by row on a black ground, as near to a square as their number allows.
+
+    Args:
+      images: `[count, height, width, 1]` uint8, count >= 1.
+      zoom: side of the square of pixels that each pixel becomes.
+
+    Returns:
+      `[grid_height, grid_width]` uint8.
+    """
+    count, height, width, _ = images.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    cells = np.zeros([rows * columns, height + _GAP, width + _GAP], np.uint8)
+    cells[:count, _GAP:, _GAP:] = images[..., 0]
+    cells = cells.reshape(rows, columns, height + _GAP, width + _GAP).swapaxes(1, 2)
+    grid = cells.reshape(rows * (height + _GAP), columns * (width + _GAP))
+    return np.pad(grid, [[0, _GAP], [0, _GAP]]).repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def write_samples(path, samples) -> np.ndarray:
+    """Writes generated images as one grid into a PNG, and returns its pixels.
+
+    Args:
+      path: the file.
+      samples: `[count, height, width, 1]` float in [-1, 1].
+
+    Returns:
+      `[grid_height, grid_width]` uint8.
+    """
+    grid = make_grid(to_uint8(samples), zoom=_ZOOM)
+    imageio.imwrite(path, grid, extension=".png")
+    return grid
+
+
+def read_png(path) -> np.ndarray:
+    """Reads a grey PNG as `[height, width]` uint8."""
+    return imageio.imread(path, extension=".png", mode="L")
+
+
+def with_caption(pixels, text: str) -> np.ndarray:
+    """Adds a line of white text below an image `[height, width]` uint8."""
+    height, width = pixels.shape
+    canvas = Image.new("L", [width, height + _CAPTION_HEIGHT])
+    canvas.paste(Image.fromarray(pixels))
+    font = ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
+    middle = (width / 2, height + _CAPTION_HEIGHT / 2)
+    ImageDraw.Draw(canvas).text(middle, text, fill=255, font=font, anchor="mm")
+    return np.asarray(canvas)
+
+
+def write_gif(path, frames, frame_ms: int, hold_ms: int):
+    """Writes an animated GIF that plays for ever.
+
+    Args:
+      path: the file.
+      frames: list of `[height, width]` uint8, all of one size, at least one.
+      frame_ms: how long each frame stands, in milliseconds; GIF counts in steps of 10.
+      hold_ms: how long the last frame stands.
+    """
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    imageio.imwrite(path, np.stack(frames), extension=".gif", duration=durations, loop=0)

@@ -1,0 +1,48 @@
+"""What a terminal, or a log file, shows of a training run."""
+
+import sys
+
+from tqdm import tqdm
+
+
+def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:
+    """Returns a bar for one epoch, counted in images; it shows on a terminal only."""
+    return tqdm(
+        desc=f"epoch {epoch}/{epochs}",
+        total=images,
+        initial=images_done,
+        unit=" images",
+        leave=False,
+        disable=not sys.stderr.isatty(),
+        bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
+    )
+
+
+def show_step(bar: tqdm, step: int, steps: int, metrics: dict):
+    """Shows where in the epoch a run is, and its latest losses, beside the bar."""
+    bar.set_postfix_str(
+        f"batch {step}/{steps}, generator {float(metrics['generator_loss']):.3f},"
+        f" discriminator {float(metrics['discriminator_loss']):.3f}"
+    )
+
+
+def print_epoch(row: dict, epochs: int):
+    """Prints one line of a history: losses, D(x), D(G(z)), speed, and the time left at that speed."""
+    epoch = row["epoch"]
+    line = (
+        f"epoch {epoch:2}/{epochs}:"
+        f" generator {row['generator_loss']:.3f}, discriminator {row['discriminator_loss']:.3f},"
+        f" D(x) {row['real_probability']:.2f}, D(G(z)) {row['fake_probability']:.2f},"
+        f" {row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s"
+    )
+    if epoch < epochs:
+        line += f", {_duration(row['seconds'] * (epochs - epoch))} left"
+    print(line, flush=True)
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
