@@ -122,11 +122,15 @@ def _write(checkpoint, path):
 
 def _files(folder, name):
     return [
-        path for path in Path(folder).glob(f"{name}.*") if path.suffix == ".index" or ".data-" in path.name
+        path
+        for path in Path(folder).glob(f"{name}.*")
+        if path.suffix == ".index" or ".data-" in path.name
     ]
 
 
 def _steps(folder):
     """Steps of all checkpoints, newest first; one file of a checkpoint suffices to count it."""
-    names = (re.fullmatch(r"ckpt-(\d+)\.(index|data-.*)", path.name) for path in Path(folder).glob("*"))
+    names = (
+        re.fullmatch(r"ckpt-(\d+)\.(index|data-.*)", path.name) for path in Path(folder).glob("*")
+    )
     return sorted({int(match[1]) for match in names if match}, reverse=True)

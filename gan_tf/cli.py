@@ -27,7 +27,9 @@ def main(argv=None, command: str | None = None) -> int:
         parser = _Parser(description=_COMMANDS[command].__doc__)
         _COMMANDS[command](parser)
     else:
-        parser = _Parser(prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it.")
+        parser = _Parser(
+            prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it."
+        )
         commands = parser.add_subparsers(metavar="COMMAND", required=True)
         for name, add_flags in _COMMANDS.items():
             summary = add_flags.__doc__
@@ -49,7 +51,10 @@ def main(argv=None, command: str | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage before it."""
+    """Says what is wrong in one line, without the usage before it; guesses no shortened flags."""
+
+    def __init__(self, **options):
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
@@ -84,7 +89,9 @@ def _train(**choices):
 def _gif_flags(parser):
     """Make an animated GIF of a run's training progress."""
     _add_run_dir(parser)
-    parser.add_argument("--output", metavar="FILE", help="default: training.gif in the run's folder")
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: training.gif in the run's folder"
+    )
     parser.add_argument(
         "--frame-ms", type=int, default=200, metavar="N", help="time per epoch (default: 200)"
     )
@@ -103,7 +110,9 @@ def _gif(run_dir, output, frame_ms, hold_ms):
 def _sample_flags(parser):
     """Draw images from the generator of a run."""
     _add_run_dir(parser)
-    parser.add_argument("--epoch", type=int, metavar="N", help="which snapshot (default: the latest)")
+    parser.add_argument(
+        "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
+    )
     parser.add_argument("--count", type=int, metavar="N", help="how many images (default: 64)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the noise (default: 0)")
     parser.add_argument(

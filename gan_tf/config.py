@@ -35,7 +35,9 @@ class TrainConfig:
     latent_dim: int = _choice(100, "length of the generator's noise vector")
     dataset: str = _choice("fashion_mnist", "training images: " + ", ".join(DATASETS))
     data_dir: str | None = _choice(None, "where TFDS keeps prepared data (TFDS's default if unset)")
-    manual_dir: str | None = _choice(None, "folder with the data set's files, if already downloaded")
+    manual_dir: str | None = _choice(
+        None, "folder with the data set's files, if already downloaded"
+    )
     max_images: int | None = _choice(None, "train on the first N images only, for a quick try")
     run_dir: str | None = _choice(None, "folder of the run (runs/DATASET if unset)")
     snapshot_epochs: tuple[int, ...] = _choice(

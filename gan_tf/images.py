@@ -82,4 +82,6 @@ def write_gif(path, frames, frame_ms: int, hold_ms: int):
       hold_ms: how long the last frame stands.
     """
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    if len(frames) == 1:
+        durations = hold_ms  # Pillow takes a list for several frames only
     imageio.imwrite(path, np.stack(frames), extension=".gif", duration=durations, loop=0)

@@ -1,4 +1,4 @@
-"""The generator and the discriminator: Keras Sequential models, layer by layer as in the homework."""
+"""The generator and the discriminator: Keras Sequential models, layer by layer."""
 
 import tensorflow as tf
 from tensorflow.keras import layers

@@ -21,13 +21,13 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:
 def show_step(bar: tqdm, step: int, steps: int, metrics: dict):
     """Shows where in the epoch a run is, and its latest losses, beside the bar."""
     bar.set_postfix_str(
-        f"batch {step}/{steps}, generator {float(metrics['generator_loss']):.3f},"
-        f" discriminator {float(metrics['discriminator_loss']):.3f}"
+        f"batch {step}/{steps}, G {float(metrics['generator_loss']):.3f},"
+        f" D {float(metrics['discriminator_loss']):.3f}"
     )
 
 
 def print_epoch(row: dict, epochs: int):
-    """Prints one line of a history: losses, D(x), D(G(z)), speed, and the time left at that speed."""
+    """Prints a row of the history: losses, D(x), D(G(z)), speed, and the time left at it."""
     epoch = row["epoch"]
     line = (
         f"epoch {epoch:2}/{epochs}:"

@@ -97,7 +97,9 @@ class RunDir:
         """
         if not self.config_path.exists():
             if self.checkpoints.exists():
-                raise UserError(f"{self.checkpoints} is there, but no config.json: name another --run-dir")
+                raise UserError(
+                    f"{self.checkpoints} is there, but no config.json: name another --run-dir"
+                )
             return
         begun, _ = self.read_config()
         differing = [

@@ -231,7 +231,7 @@ class _Training:
                 before = now
 
     def _finish_epoch(self, epoch):
-        """Writes what an epoch leaves behind; its checkpoint last, as the sign that all is there."""
+        """Writes what an epoch leaves behind; the checkpoint last, as a sign that all is there."""
         row = self._history_row(epoch)
         samples = generate(self.generator, self.fixed_noise)
         grid = self.run.write_samples(epoch, samples)

@@ -1,0 +1,175 @@
+import shutil
+
+import numpy as np
+import pytest
+from conftest import contents, refusal
+
+from gan_tf import TrainConfig, UserError
+from gan_tf.data import SYNTHETIC_IMAGES, batches, load_images, synthetic_images
+
+COUNT = 130
+NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+def numbered_images():
+    """Image number i holds the byte i in every pixel."""
+    return np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones([1, 28, 28, 1], np.uint8)
+
+
+def numbers(epoch_batches):
+    return [
+        np.rint(batch[:, 0, 0, 0] * 127.5 + 127.5).astype(int).tolist() for batch in epoch_batches
+    ]
+
+
+def test_an_epoch_sees_every_image_once_and_the_last_batch_is_short():
+    epoch = numbers(batches(numbered_images(), 32, seed=0, epoch=1))
+    assert [len(batch) for batch in epoch] == [32, 32, 32, 32, 2]
+    assert sorted(sum(epoch, [])) == list(range(COUNT))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    images = numbered_images()
+    order = numbers(batches(images, 32, seed=3, epoch=4))
+    assert numbers(batches(images, 32, seed=3, epoch=4)) == order
+    assert numbers(batches(images, 32, seed=3, epoch=5)) != order
+    assert numbers(batches(images, 32, seed=4, epoch=4)) != order
+    assert sum(numbers(batches(images, 10, seed=3, epoch=4)), []) == sum(order, [])
+
+
+def test_an_epoch_can_be_entered_in_its_middle():
+    images = numbered_images()
+    for first in range(6):
+        rest = numbers(batches(images, 32, seed=0, epoch=1, first=first))
+        assert rest == numbers(batches(images, 32, seed=0, epoch=1))[first:]
+
+
+def test_pixels_are_scaled_to_the_range_of_tanh():
+    (batch,) = batches(np.array([0, 51, 255], np.uint8)[:, None, None, None], 3, seed=0, epoch=0)
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(np.sort(batch.ravel()), np.float32([-1, -0.6, 1]))
+
+
+def test_synthetic_images_come_from_their_seed():
+    few, more, other = synthetic_images(5, 0), synthetic_images(8, 0), synthetic_images(5, 1)
+    assert few.shape == (5, 28, 28, 1) and few.dtype == np.uint8
+    np.testing.assert_array_equal(few, more[:5])
+    assert (few != other).any()
+    covered = (more > 0).mean(axis=(1, 2, 3))
+    assert (covered > 0.1).all() and (covered < 0.8).all()  # a garment, and ground around it
+    assert len(load_images(TrainConfig(dataset="synthetic"))) == SYNTHETIC_IMAGES
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A data folder in which TFDS has prepared a small data set under the name fashion_mnist."""
+    import tensorflow_datasets as tfds
+
+    images = synthetic_images(COUNT, 0)
+
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "fashion_mnist"
+        VERSION = tfds.core.Version("3.0.1")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(28, 28, 1)),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
+
+        def _split_generators(self, _):
+            return {
+                "train": self._generate_examples(images),
+                "test": self._generate_examples(255 - images),
+            }
+
+        def _generate_examples(self, images):
+            for index, image in enumerate(images):
+                yield index, {"image": image, "label": index % 10}
+
+    folder = tmp_path_factory.mktemp("tensorflow datasets")
+    Builder(data_dir=folder).download_and_prepare()
+    return folder, images
+
+
+def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):
+    folder, images = prepared
+    loaded = load_images(TrainConfig(data_dir=folder))
+    assert loaded.dtype == np.uint8
+    as_set = {image.tobytes() for image in loaded}
+    assert as_set == {image.tobytes() for image in images}  # and no test image
+    np.testing.assert_array_equal(loaded, load_images(TrainConfig(data_dir=folder)))
+    first = load_images(TrainConfig(data_dir=folder, max_images=100))
+    np.testing.assert_array_equal(first, loaded[:100])
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.unlink()])
+def test_damaged_prepared_data_is_named_with_the_folder_to_delete(prepared, tmp_path, damage):
+    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
+    (record,) = tmp_path.rglob("*train.tfrecord*")
+    damage(record)
+    with pytest.raises(UserError) as refused:
+        load_images(TrainConfig(data_dir=tmp_path))
+    assert f"delete {record.parent}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "mnist", "kmnist"])
+def test_without_network_and_data_one_line_says_what_to_do(tmp_path, dataset):
+    run_dir, data_dir = tmp_path / "run", tmp_path / "data"
+    said = refusal(
+        "train.py",
+        f"--dataset={dataset}",
+        f"--data-dir={data_dir}",
+        f"--run-dir={run_dir}",
+        **NO_NETWORK,
+    )
+    for needed in ["train-images-idx3-ubyte.gz", "http", "--manual-dir", "--dataset synthetic"]:
+        assert needed in said
+    assert not run_dir.exists()
+
+
+def test_damaged_downloaded_files_are_named(tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"not what was published")
+    before = contents(tmp_path)
+    said = refusal(
+        "train.py",
+        f"--data-dir={tmp_path / 'data'}",
+        f"--manual-dir={folder}",
+        f"--run-dir={tmp_path / 'run'}",
+        **NO_NETWORK,
+    )
+    assert str(folder / "t10k-images-idx3-ubyte.gz") in said and "damaged" in said
+    assert contents(tmp_path) == before
+
+
+def test_a_manual_dir_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="--manual-dir .*nowhere"):
+        load_images(TrainConfig(data_dir=tmp_path, manual_dir=tmp_path / "nowhere"))
+
+
+@pytest.mark.real_data
+def test_the_original_files_are_prepared_without_network(tmp_path, manual_dir, monkeypatch):
+    for name, value in NO_NETWORK.items():
+        monkeypatch.setenv(name, value)
+    images = load_images(TrainConfig(data_dir=tmp_path, manual_dir=manual_dir))
+    assert images.shape == (60_000, 28, 28, 1) and images.dtype == np.uint8
+    assert images.mean() == pytest.approx(72.94035, abs=1e-5)
+    assert images.std() == pytest.approx(90.02118, abs=1e-5)
+    again = load_images(TrainConfig(data_dir=tmp_path))  # prepared: the files are not needed now
+    np.testing.assert_array_equal(images, again)
