@@ -8,6 +8,7 @@ import sys
 import tempfile
 import typing
 import warnings
+from json import dumps
 from pathlib import Path
 
 from gan_tf.config import TrainConfig
@@ -146,6 +147,48 @@ def _sample(run_dir, epoch, count, seed, training_noise, format, output):
     print(f"{output}: {len(images)} images from {snapshot.origin}")
 
 
+def _minimax_flags(parser):
+    """Solve the minimax game of the homework, run it, and draw it."""
+    parser.add_argument(
+        "--game",
+        type=float,
+        nargs=3,
+        default=[4.0, 4.0, 0.0],
+        metavar=("A", "B", "C"),
+        help="f(x, y) = A x^2 + C xy - B y^2 (default: 4 4 0)",
+    )
+    parser.add_argument("--start", type=float, nargs=2, metavar=("X", "Y"), help="default: 1 1")
+    parser.add_argument("--step-x", type=float, metavar="X", help="step size of x (default: 1/16)")
+    parser.add_argument("--step-y", type=float, metavar="X", help="step size of y (default: 1/16)")
+    parser.add_argument("--steps", type=int, metavar="N", help="length of a run (default: 50)")
+    parser.add_argument(
+        "--output-dir",
+        metavar="NAME",
+        help="folder for the figures (default: minimax; with --json none are drawn by default)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
+    parser.set_defaults(run=_minimax)
+
+
+def _minimax(game, output_dir, json, **choices):
+    from gan_tf import minimax_answers
+    from gan_tf.minimax import QuadraticGame
+
+    game = QuadraticGame(*game)
+    choices = {name: value for name, value in choices.items() if value is not None}
+    if json:
+        print(dumps(minimax_answers.report(game, **choices), indent=2))
+    else:
+        print(minimax_answers.answers(game, **choices), flush=True)
+        output_dir = output_dir or "minimax"
+    if output_dir:
+        from gan_tf.minimax_figures import write_figures
+
+        paths = write_figures(game, **choices, output_dir=output_dir)
+        if not json:
+            print("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+
+
 def _add_run_dir(parser):
     parser.add_argument(
         "--run-dir",
@@ -178,4 +221,9 @@ def _import_tensorflow():
             os.close(terminal)
 
 
-_COMMANDS = {"train": _train_flags, "gif": _gif_flags, "sample": _sample_flags}
+_COMMANDS = {
+    "train": _train_flags,
+    "gif": _gif_flags,
+    "sample": _sample_flags,
+    "minimax": _minimax_flags,
+}

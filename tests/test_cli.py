@@ -1,4 +1,5 @@
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -20,6 +21,7 @@ import gan_tf
         ["make_gif.py", "--help"],
         ["-m", "gan_tf", "--help"],
         ["-m", "gan_tf", "sample", "--help"],
+        ["-m", "gan_tf", "minimax", "--json"],
         ["train.py", "--batch-size=0"],
         ["-m", "gan_tf", "gif", "--run-dir=nowhere"],
     ],
@@ -50,7 +52,7 @@ def test_help_shows_every_flag_with_its_default():
 
 def test_the_console_command_and_the_module_are_the_same():
     for help_text in [command("-m", "gan_tf", "--help").stdout]:
-        for name in ["train", "gif", "sample"]:
+        for name in ["train", "gif", "sample", "minimax"]:
             assert name in help_text
     installed = os.path.join(os.path.dirname(sys.executable), "gan-tf")
     shown = subprocess.run([installed, "--help"], capture_output=True, text=True).stdout
@@ -161,6 +163,44 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     assert process.wait() == 0
     for part in [b"epoch 1/1", b"batch ", b"G 0.", b"D 1.", b"images/s", b" left"]:
         assert part in shown
+
+
+def test_minimax_prints_the_answers_and_draws_them(tmp_path):
+    """In a folder of its own, as `minimax/` is where the figures go by default."""
+    flags = ["minimax", "--step-x=0.0625", "--step-y=0.1875", "--start", "1", "0.5", "--steps=20"]
+    finished = command("-m", "gan_tf", *flags, f"--output-dir={tmp_path}")
+    assert finished.returncode == 0 and finished.stderr == ""
+    for part in ["(a)", "(b)", "(c)", "(d)", "computed 0.5, measured 0.5", "computed -0.5"]:
+        assert part in finished.stdout
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
+
+
+def test_minimax_prints_one_json_object_and_draws_nothing_unasked(tmp_path):
+    arguments = [sys.executable, "-m", "gan_tf", "minimax", "--json", "--game", "0", "0", "1"]
+    finished = subprocess.run(
+        arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    found = json.loads(finished.stdout)
+    assert found["hessian_eigenvalues"] == [-1, 1]
+    assert found["rates"]["simultaneous"]["predicted"] == pytest.approx((1 + 1 / 256) ** 0.5)
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *[["--step-x", value] for value in ("0", "-1", "nan", "inf", "x")],
+        *[["--step-y", value] for value in ("0", "-0.1", "nan", "-inf")],
+        *[["--steps", value] for value in ("0", "-1", "1.5")],
+        *[["--start", *value] for value in (["nan", "0"], ["0", "inf"])],
+        ["--game", "1", "0", "0"],
+    ],
+)
+def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, flags):
+    said = refusal("-m", "gan_tf", "minimax", f"--output-dir={tmp_path / 'new'}", *flags)
+    assert flags[0] in said
+    assert contents(tmp_path) == {}
 
 
 def test_the_version_is_the_packages():

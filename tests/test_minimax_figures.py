@@ -1,0 +1,197 @@
+"""gan_tf.minimax_figures: the files that it writes, and that what is drawn is what was computed."""
+
+import io
+import subprocess
+import sys
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from gan_tf import minimax_figures
+from gan_tf.errors import UserError
+from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+NAMES = [
+    "minimax_surface.png", "minimax_paths.png", "minimax_convergence.png",
+    "minimax_step_sizes.png", "minimax_eigenvalues.png", "minimax_rotation.gif",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures") / "made" / "here"
+    return folder, minimax_figures.write_figures(output_dir=folder)
+
+
+def lines_with_label(axes, start_of_label):
+    return [line for line in axes.get_lines() if line.get_label().startswith(start_of_label)]
+
+
+def test_writes_every_file_whole_and_leaves_nothing_else(written):
+    folder, paths = written
+    assert paths == [folder / name for name in NAMES]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    for path in paths[:-1]:
+        image = imageio.imread(path)
+        assert image.shape[1] >= 1200  # sharp at README width, 800 px, and on a dense screen
+        assert np.ptp(image[..., :3]) == 255
+
+
+def test_animation_is_small_moves_and_loops(written):
+    path = written[1][-1]
+    assert path.stat().st_size < 1_000_000
+    frames = imageio.imread(path)
+    assert frames.shape == (41, 420, 800, 3)
+    assert all((one != other).any() for one, other in zip(frames[:-1], frames[1:]))
+    metadata = imageio.immeta(path)
+    assert metadata["loop"] == 0
+    assert metadata["duration"] == 100
+
+
+def test_rotation_frames_show_the_trail_growing():
+    frames, durations = minimax_figures.rotation_frames(steps=20)
+    assert frames.dtype == np.uint8 and len(frames) == len(durations) == 21
+    ink = (frames != frames[0]).any(axis=-1).sum(axis=(1, 2))
+    assert ink[20] > ink[10] > ink[1] > 0
+    # A frame adds to the axes drawn once: nearly all of the picture stays as it is.
+    assert ink[20] < 0.05 * frames[0, ..., 0].size
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"step_x": 0}, {"steps": 0}, {"start": (float("nan"), 1)}, {"game": QuadraticGame(1, 0)}],
+)
+def test_bad_arguments_make_no_folder(tmp_path, wrong):
+    with pytest.raises(UserError, match="^--"):
+        minimax_figures.write_figures(**wrong, output_dir=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "game, start",
+    [
+        (BILINEAR_GAME, (1, 1)),
+        (QuadraticGame(-1, 2, 3), (1, 0.5)),
+        (QuadraticGame(4, 1, 1), (0, 0)),
+    ],
+)
+def test_other_games_draw_without_a_warning(game, start):
+    for figure in (
+        minimax_figures.surface_figure(game, start, 0.1, 0.2, 20),
+        minimax_figures.paths_figure(game, start),
+        minimax_figures.convergence_figure(game, start, 0.1, 0.2, 20),
+        minimax_figures.step_sizes_figure(game),
+    ):
+        figure.set_layout_engine(
+            "none"
+        )  # the layout takes the time, and is not what is tested here
+        figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+def test_every_axis_is_labelled_and_every_figure_titled():
+    arguments = (HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16, 50)
+    figures = [
+        minimax_figures.surface_figure(*arguments),
+        minimax_figures.paths_figure(*arguments[:2]),
+        minimax_figures.convergence_figure(*arguments),
+        minimax_figures.step_sizes_figure(HOMEWORK_GAME),
+        minimax_figures.eigenvalues_figure(),
+    ]
+    for figure in figures:
+        assert figure.get_suptitle()
+        for axes in figure.get_axes():
+            # Axes without numbers share those of a neighbour; a colour bar has no x axis.
+            colour_bar = axes.get_label() == "<colorbar>"
+            if axes.xaxis.get_tick_params().get("labelbottom", True) and not colour_bar:
+                assert axes.get_xlabel()
+            if axes.yaxis.get_tick_params().get("labelleft", True):
+                assert axes.get_ylabel()
+
+
+def test_surface_holds_both_paths():
+    figure = minimax_figures.surface_figure(HOMEWORK_GAME, (1, 1), 1 / 4, 1 / 4, 50)
+    axes = figure.get_axes()[0]
+    (ascent,) = lines_with_label(axes, "x descends")
+    (descent,) = lines_with_label(axes, "plain descent")
+    x, y, z = ascent.get_data_3d()
+    np.testing.assert_array_equal(x, 0.5 ** np.arange(51))  # a quarter of the step size: 1 - 8/16
+    np.testing.assert_array_equal(z, 0)
+    x, y, z = descent.get_data_3d()
+    np.testing.assert_array_equal(y, 1.5 ** np.arange(len(y)))
+    np.testing.assert_array_equal(z, 4 * x**2 - 4 * y**2)
+    assert z[-1] < 0 and y[-1] <= axes.get_ylim()[1]
+
+
+def test_paths_are_runs_with_the_step_sizes_in_the_title():
+    panels = minimax_figures.paths_figure(HOMEWORK_GAME, (1, 0.5)).get_axes()
+    assert len(panels) == 6
+    two_cycle = panels[3].get_lines()[0].get_xydata()
+    np.testing.assert_array_equal(two_cycle[::2], np.tile([1, 0.5], (16, 1)))
+    np.testing.assert_array_equal(two_cycle[1::2], np.tile([-1, -0.5], (15, 1)))
+    assert "0.25" in panels[3].get_title() and "rate 1: keeps its distance" in panels[3].get_title()
+    assert "there in one step" in panels[1].get_title()
+    assert not panels[1].get_lines()[0].get_xydata()[1].any()
+    assert "diverges" in panels[4].get_title() and "diverges" in panels[5].get_title()
+
+
+def test_convergence_draws_the_predicted_slope_through_the_measured_points():
+    figure = minimax_figures.convergence_figure(HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16, 50)
+    distances, value, gaps = figure.get_axes()
+    rates = {"simultaneous": 0.5, "descent on both": 1.5, "extragradient": 0.75, "proximal": 2 / 3}
+    for name, rate in rates.items():
+        (measured,) = lines_with_label(distances, name)
+        at, distance = measured.get_data()
+        index = distances.get_lines().index(measured)
+        predicted = distances.get_lines()[index - 1]
+        slope = np.diff(np.log(predicted.get_ydata()))
+        np.testing.assert_allclose(slope, np.log(rate), atol=1e-9)
+        # One mode from the start, or two that part after a few steps: on the line in the end.
+        np.testing.assert_allclose(predicted.get_ydata()[-10:], distance[-10:], rtol=1e-6)
+    assert value.get_title().startswith("f stays 0")
+    assert all(not line.get_ydata().any() for line in value.get_lines())
+    near, near_gap, far, far_gap = (line.get_ydata() for line in gaps.get_lines())
+    assert near[-1] < 1e-6 < 10 < far[-1]
+    np.testing.assert_allclose(near_gap, 4 * near**2, rtol=1e-9)
+    np.testing.assert_allclose(far_gap, 4 * far**2, rtol=1e-9)
+
+
+def test_convergence_draws_no_slope_that_the_start_does_not_follow():
+    figure = minimax_figures.convergence_figure(HOMEWORK_GAME, (1, 0), 1 / 16, 1 / 16, 50)
+    distances = figure.get_axes()[0]
+    (line,) = lines_with_label(distances, "descent on both")
+    assert line.get_label() == "descent on both: 1.5 (here 0.5)"
+    assert [other for other in distances.get_lines() if other.get_color() == line.get_color()] == [
+        line
+    ]
+
+
+def test_measured_dots_lie_on_the_rate():
+    figure = minimax_figures.step_sizes_figure(HOMEWORK_GAME)
+    left, square = figure.get_axes()[:2]
+    (dots,) = lines_with_label(left, "measured")
+    sizes, rates = dots.get_data()
+    np.testing.assert_allclose(rates, np.abs(1 - 8 * sizes), atol=1e-9)
+    for line in square.get_lines():
+        inside = (line.get_xdata()[0] < 0.25) and (line.get_ydata()[0] < 0.25)
+        assert line.get_marker() == ("o" if inside else "x")
+    assert len(square.get_lines()) == 64
+
+
+def test_eigenvalue_markers_are_where_theory_puts_them():
+    left, right = minimax_figures.eigenvalues_figure().get_axes()
+    (marker,) = lines_with_label(left, "simultaneous")
+    np.testing.assert_allclose(sorted(marker.get_ydata()), [-0.5, 0.5], atol=1e-9)  # 1 +- i/2
+    np.testing.assert_allclose(marker.get_xdata(), 1, atol=1e-9)
+    (marker,) = lines_with_label(right, "simultaneous")
+    np.testing.assert_allclose(np.hypot(*marker.get_data()), 1 / np.sqrt(2), atol=1e-9)
+
+
+def test_draws_without_pyplot():
+    code = "import sys, gan_tf.minimax_figures; print('matplotlib.pyplot' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
