@@ -6,7 +6,7 @@ Importing this package does not import TensorFlow: what needs it is loaded at fi
 import importlib
 
 from gan_tf.config import TrainConfig
-from gan_tf.errors import TrainingFailed, UserError
+from gan_tf.errors import RunFailed, UserError
 
 __version__ = "1.0.0"
 
@@ -14,7 +14,7 @@ _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
     "load_snapshot": "gan_tf.sampling",
 }
-__all__ = ["TrainConfig", "TrainingFailed", "UserError", *_LOADED_AT_FIRST_USE]
+__all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 
 
 def __getattr__(name):

@@ -1,5 +1,6 @@
 """Everything that a resume needs: saved, found, verified, restored."""
 
+import math
 import re
 import shutil
 import warnings
@@ -8,9 +9,15 @@ from pathlib import Path
 import tensorflow as tf
 
 from gan_tf.errors import UserError
-from gan_tf.files import sync
+from gan_tf.files import disk_full, sync
 
 _KEPT = 2
+_NETWORKS_AND_OPTIMIZERS = (
+    "generator",
+    "discriminator",
+    "generator_optimizer",
+    "discriminator_optimizer",
+)
 # What tf.train.Checkpoint raises for damaged files: which one depends on where the damage is.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 
@@ -78,7 +85,10 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder) -> int | None:
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             warnings.warn(f"{path} cannot be read, trying the one before it ({reason})")
     if steps and steps != [0]:  # one of step 0 alone is a run that was killed as it began
-        raise UserError(f"no checkpoint in {folder} can be read: start again in another --run-dir")
+        raise UserError(
+            f"no checkpoint in {folder} can be read: bring one back from a copy, or add --overwrite"
+            " to start again from epoch 0"
+        )
     return None
 
 
@@ -114,10 +124,21 @@ def newest(folder) -> Path | None:
 
 def _write(checkpoint, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write(str(path))  # under a temporary name, then put in place
+    try:
+        checkpoint.write(str(path))  # under a temporary name, then put in place
+    except tf.errors.ResourceExhaustedError as error:
+        remove_unfinished(path.parent)
+        raise disk_full(path, needed=_size(checkpoint)) from error
     for file in _files(path.parent, path.name):
         sync(file)
     sync(path.parent)
+
+
+def _size(checkpoint):
+    """Bytes of the networks and optimizers in a checkpoint, which are nearly all of it."""
+    parts = (getattr(checkpoint, name, None) for name in _NETWORKS_AND_OPTIMIZERS)
+    variables = [variable for part in parts if part is not None for variable in part.variables]
+    return sum(4 * math.prod(variable.shape) for variable in variables)
 
 
 def _files(folder, name):

@@ -11,8 +11,9 @@ import warnings
 from json import dumps
 from pathlib import Path
 
-from gan_tf.config import TrainConfig
-from gan_tf.errors import TrainingFailed, UserError
+from gan_tf.config import TrainConfig, flag
+from gan_tf.errors import RunFailed, UserError
+from gan_tf.progress import say
 
 _DEFAULT_RUN_DIR = TrainConfig().run_dir
 
@@ -42,7 +43,7 @@ def main(argv=None, command: str | None = None) -> int:
     except UserError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    except TrainingFailed as error:
+    except RunFailed as error:
         print(f"{parser.prog}: failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -68,23 +69,36 @@ def _train_flags(parser):
         several = isinstance(field.default, tuple)
         default = " ".join(map(str, field.default)) if several else field.default
         explanation = field.metadata["help"]
+        if kind is bool:
+            parser.add_argument(
+                flag(field.name),
+                action=argparse.BooleanOptionalAction,
+                default=field.default,
+                help=f"{explanation} (default: {'on' if field.default else 'off'})",
+            )
+            continue
         parser.add_argument(
-            "--" + field.name.replace("_", "-"),
+            flag(field.name),
             type=kind,
             nargs="+" if several else None,
             default=field.default,
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=explanation if default is None else f"{explanation} (default: {default})",
         )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the run in the folder and start again from epoch 0",
+    )
     parser.set_defaults(run=_train)
 
 
-def _train(**choices):
+def _train(overwrite, **choices):
     config = TrainConfig(**choices)
     _import_tensorflow()
     from gan_tf.training import train
 
-    train(config)
+    train(config, overwrite=overwrite)
 
 
 def _gif_flags(parser):
@@ -105,7 +119,7 @@ def _gif_flags(parser):
 def _gif(run_dir, output, frame_ms, hold_ms):
     from gan_tf.rundir import RunDir
 
-    print(RunDir(run_dir).write_gif(output, frame_ms, hold_ms))
+    say(RunDir(run_dir).write_gif(output, frame_ms, hold_ms))
 
 
 def _sample_flags(parser):
@@ -144,7 +158,7 @@ def _sample(run_dir, epoch, count, seed, training_noise, format, output):
         images = snapshot.sample(64 if count is None else count, seed or 0)
     output = Path(output or Path(run_dir, f"samples.{format}"))
     sampling.write_images(output, images, format)
-    print(f"{output}: {len(images)} images from {snapshot.origin}")
+    say(f"{output}: {len(images)} images from {snapshot.origin}")
 
 
 def _minimax_flags(parser):
@@ -177,16 +191,30 @@ def _minimax(game, output_dir, json, **choices):
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
-        print(dumps(minimax_answers.report(game, **choices), indent=2))
+        say(dumps(minimax_answers.report(game, **choices), indent=2))
     else:
-        print(minimax_answers.answers(game, **choices), flush=True)
+        say(minimax_answers.answers(game, **choices))
         output_dir = output_dir or "minimax"
     if output_dir:
         from gan_tf.minimax_figures import write_figures
 
         paths = write_figures(game, **choices, output_dir=output_dir)
         if not json:
-            print("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+            say("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+
+
+def _benchmark_flags(parser):
+    """Time the training step on this machine, each way of computing it side by side."""
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.set_defaults(run=_benchmark)
+
+
+def _benchmark(json):
+    _import_tensorflow()
+    from gan_tf import benchmark
+
+    result = benchmark.benchmark()
+    say(dumps(result, indent=2) if json else benchmark.as_table(result))
 
 
 def _add_run_dir(parser):
@@ -226,4 +254,5 @@ _COMMANDS = {
     "gif": _gif_flags,
     "sample": _sample_flags,
     "minimax": _minimax_flags,
+    "benchmark": _benchmark_flags,
 }

@@ -6,6 +6,7 @@ import operator
 
 from gan_tf.errors import UserError
 
+PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
 
 
@@ -44,6 +45,11 @@ class TrainConfig:
         (10, 30, 50), "epochs after which the generator is kept; the last one always is"
     )
 
+    fast: bool = _choice(
+        True, "compute convolutions with fewer operations: the same result, up to rounding"
+    )
+    precision: str = _choice("float32", "of products in convolutions: " + ", ".join(PRECISIONS))
+
     def __post_init__(self):
         for name in ("epochs", "batch_size", "latent_dim"):
             self._set(name, whole_number(name, getattr(self, name), at_least=1))
@@ -55,8 +61,13 @@ class TrainConfig:
                     f"--batch-size {self.batch_size} is larger than --max-images {self.max_images}"
                 )
         self._set("learning_rate", _positive_number("learning_rate", self.learning_rate))
-        if self.dataset not in DATASETS:
-            raise UserError(f"--dataset must be one of {', '.join(DATASETS)}, not {self.dataset!r}")
+        for name, known in [("dataset", DATASETS), ("precision", PRECISIONS)]:
+            if getattr(self, name) not in known:
+                raise UserError(
+                    f"{flag(name)} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
+                )
+        if not isinstance(self.fast, bool):
+            raise UserError(f"--fast must be True or False, not {self.fast!r}")
         epochs = [
             whole_number("snapshot_epochs", epoch, at_least=1) for epoch in self.snapshot_epochs
         ]

@@ -5,5 +5,5 @@ class UserError(ValueError):
     """A mistake in what was asked for; one line that says what to change. Exit code 2."""
 
 
-class TrainingFailed(RuntimeError):
-    """A run that cannot go on, though it was asked for well; one line. Exit code 1."""
+class RunFailed(RuntimeError):
+    """What cannot go on, though it was asked for well; one line that says why. Exit code 1."""

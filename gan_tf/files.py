@@ -1,10 +1,11 @@
 """A file appears under its name whole or not at all."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
-from gan_tf.errors import UserError
+from gan_tf.errors import RunFailed, UserError
 
 _UNFINISHED = ".unfinished-"
 
@@ -24,6 +25,7 @@ def written_whole(path):
 
     Raises:
       UserError: the folder cannot be made or written to.
+      RunFailed: the disk is full.
     """
     path = Path(path)
     unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}-{path.name}")
@@ -33,14 +35,29 @@ def written_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
     except OSError as error:
+        _raise_if_disk_full(path, error)
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     try:
         yield unfinished
         sync(unfinished)
         os.replace(unfinished, path)
         sync(path.parent)
+    except OSError as error:
+        _raise_if_disk_full(path, error)
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _raise_if_disk_full(path, error):
+    if error.errno == errno.ENOSPC:
+        raise disk_full(path) from error
+
+
+def disk_full(path, needed: int | None = None) -> RunFailed:
+    """Returns the error to raise where there is no space for a file of `needed` bytes."""
+    amount = f"{needed / 1e6:.0f} MB" if needed else "space"
+    return RunFailed(f"no space left to write {path}: free {amount}, then run the command again")
 
 
 def sync(path):

@@ -4,6 +4,8 @@ import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gan_tf.errors import UserError
+
 _GAP = 2  # pixels between the images of a grid, before it is enlarged
 _ZOOM = 3
 _CAPTION_HEIGHT = 24  # pixels
@@ -57,8 +59,11 @@ def write_samples(path, samples) -> np.ndarray:
 
 
 def read_png(path) -> np.ndarray:
-    """Reads a grey PNG as `[height, width]` uint8."""
-    return imageio.imread(path, extension=".png", mode="L")
+    """Reads a PNG as grey levels, `[height, width]` uint8; a UserError names a damaged one."""
+    try:
+        return imageio.imread(path, extension=".png", mode="L")
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's, depending on the damage
+        raise UserError(f"{path} is not a whole PNG: remove it and try again") from error
 
 
 def with_caption(pixels, text: str) -> np.ndarray:

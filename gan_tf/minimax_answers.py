@@ -213,7 +213,7 @@ def _whereabouts(run):
 def _what_it_shows(game, step_x, step_y):
     if game.c != 0:
         eigenvalues = np.linalg.eigvals(update_matrix(game, "simultaneous", step_x, step_y))
-        if np.iscomplexobj(eigenvalues):
+        if np.any(np.imag(eigenvalues)):
             return [
                 "The players are coupled (c is not 0): the run turns about the origin, as GANs do."
             ]

@@ -1,8 +1,17 @@
 """What a terminal, or a log file, shows of a training run."""
 
+import os
 import sys
 
 from tqdm import tqdm
+
+
+def say(text: str):
+    """Prints a line at once; after the reader has gone (`| head`) the run goes on in silence."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:
@@ -37,7 +46,7 @@ def print_epoch(row: dict, epochs: int):
     )
     if epoch < epochs:
         line += f", {_duration(row['seconds'] * (epochs - epoch))} left"
-    print(line, flush=True)
+    say(line)
 
 
 def _duration(seconds):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,15 @@ class RunDir:
                     for path in made:
                         path.rmdir()
 
+    def clear(self):
+        """Removes what a run has written here, and nothing else."""
+        for folder in (self.checkpoints, self.snapshots, self.samples):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in (self.history_path, self.loss_curves_path, self.gif_path, self.config_path):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob("events.out.tfevents.*"):
+            path.unlink()
+
     def check(self, config: TrainConfig):
         """Refuses to go on with a run that was begun with other settings.
 
@@ -98,7 +108,8 @@ class RunDir:
         if not self.config_path.exists():
             if self.checkpoints.exists():
                 raise UserError(
-                    f"{self.checkpoints} is there, but no config.json: name another --run-dir"
+                    f"{self.checkpoints} is there, but no config.json: name another --run-dir,"
+                    " or add --overwrite to start again from epoch 0"
                 )
             return
         begun, _ = self.read_config()
@@ -113,7 +124,7 @@ class RunDir:
         if differing:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing)}):"
-                " use its settings or another --run-dir"
+                " use its settings, or another --run-dir"
             )
 
     def write_config(self, config: TrainConfig, environment: dict):
@@ -182,17 +193,22 @@ class RunDir:
           What was made, in one line.
 
         Raises:
-          UserError: there are no grids yet, or a duration is less than 10 ms.
+          UserError: there are no grids yet, one is damaged or of another size, or a duration is
+            less than 10 ms.
         """
         for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
             whole_number(name, value, at_least=10)
         paths = self.sample_paths()
         if not paths:
             raise UserError(f"no frames for a GIF: {self.samples} holds no epoch_*.png yet")
-        frames = [
-            images.with_caption(images.read_png(path), f"epoch {epoch}")
-            for epoch, path in paths.items()
-        ]
+        frames = []
+        for epoch, path in paths.items():
+            frames.append(images.with_caption(images.read_png(path), f"epoch {epoch}"))
+            if frames[-1].shape != frames[0].shape:
+                raise UserError(
+                    f"{path} is not of the size of the first frame, {next(iter(paths.values()))}:"
+                    " remove the one that is foreign to the run"
+                )
         output = Path(output or self.gif_path)
         with files.written_whole(output) as unfinished:
             images.write_gif(unfinished, frames, frame_ms, hold_ms)

@@ -111,7 +111,7 @@ def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
         existing = ", ".join(map(str, epochs)) or "none yet"
         wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
         raise UserError(f"{run.snapshots} holds {wanted}; --epoch may be: {existing}")
-    generator = make_generator(config.latent_dim)
+    generator = make_generator(config.latent_dim, config.fast, config.precision)
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     checkpoints.restore_snapshot(path, generator, fixed_noise)
     return Snapshot(generator, fixed_noise, origin)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from gan_tf import board, checkpoints, data, environment, files, interrupts, progress
 from gan_tf.config import TrainConfig
-from gan_tf.errors import TrainingFailed, UserError
+from gan_tf.errors import RunFailed, UserError
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
 from gan_tf.rundir import RunDir
@@ -84,7 +84,7 @@ def make_train_step():
     return train_step
 
 
-def train(config: TrainConfig) -> list[dict]:
+def train(config: TrainConfig, overwrite: bool = False) -> list[dict]:
     """Trains a DCGAN, or goes on with the run in `config.run_dir` where it stopped.
 
     Seeds Keras's, NumPy's and Python's global random state. Ctrl-C and SIGTERM save before they
@@ -92,24 +92,29 @@ def train(config: TrainConfig) -> list[dict]:
 
     Args:
       config: the choices of the run.
+      overwrite: remove the run that is in the folder, and start again from epoch 0.
 
     Returns:
       The rows of history.csv, one dict per epoch.
 
     Raises:
       UserError: the run folder, the data or the settings do not fit; nothing was changed.
-      TrainingFailed: a loss or a gradient is no longer finite; the last finite state is kept.
+      RunFailed: a loss or a gradient is no longer finite, or the disk is full; what was saved
+        before is kept.
       KeyboardInterrupt: after Ctrl-C; SystemExit(143) after SIGTERM.
     """
     run = RunDir(config.run_dir)
     with run.locked():
-        run.check(config)
+        if not overwrite:
+            run.check(config)
         training_images = data.load_images(config)
         if config.batch_size > len(training_images):
             raise UserError(
                 f"--batch-size {config.batch_size} is larger than the data set:"
                 f" {len(training_images)} images"
             )
+        if overwrite:
+            run.clear()
         return _Training(config, run, training_images).run_to_end()
 
 
@@ -123,8 +128,8 @@ class _Training:
         self.steps_per_epoch = -(-len(training_images) // config.batch_size)
 
         tf.keras.utils.set_random_seed(config.seed)  # initial weights, Dropout's seeds
-        self.generator = make_generator(config.latent_dim)
-        self.discriminator = make_discriminator()
+        self.generator = make_generator(config.latent_dim, config.fast, config.precision)
+        self.discriminator = make_discriminator(config.fast, config.precision)
         self.generator_optimizer = tf.keras.optimizers.Adam(config.learning_rate)
         self.discriminator_optimizer = tf.keras.optimizers.Adam(config.learning_rate)
         self.fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
@@ -154,7 +159,9 @@ class _Training:
         epochs_done = self.step // self.steps_per_epoch
         self.history = self.run.read_history()[:epochs_done]
         if epochs_done >= self.config.epochs:
-            print(f"{self.run.path} is finished: {epochs_done} epochs; for more raise --epochs")
+            progress.say(
+                f"{self.run.path} is finished: {epochs_done} epochs; for more raise --epochs"
+            )
             return self.history
         summaries = tf.summary.create_file_writer(str(self.run.path))
         with interrupts.StopRequest() as stop, summaries.as_default():
@@ -162,7 +169,7 @@ class _Training:
                 self._train_epoch(epoch, stop)
                 self._finish_epoch(epoch)
                 stop.obey()
-        print("\n".join(["made:", *(f"  {line}" for line in self.run.contents())]))
+        progress.say("\n".join(["made:", *(f"  {path}" for path in self.run.contents())]))
         return self.history
 
     def _begin_or_resume(self):
@@ -172,7 +179,7 @@ class _Training:
         if checkpoints.restore_newest(self.checkpoint, self.run.checkpoints) is None:
             self.run.write_config(self.config, here)
             self._save()  # so that even the first save in mid-epoch has one before it
-            print(f"{self.run.path}: training on {len(self.images)} images", flush=True)
+            progress.say(f"{self.run.path}: training on {len(self.images)} images")
             return
         self.step = int(self.saved_step)
         epochs_done, steps_into_epoch = divmod(self.step, self.steps_per_epoch)
@@ -189,10 +196,9 @@ class _Training:
         if changed:
             warnings.warn(f"the last bits of the results may differ: {'; '.join(changed)}")
         if epochs_done < self.config.epochs:
-            print(
+            progress.say(
                 f"{self.run.path}: going on after step {self.step},"
-                f" {epochs_done} epochs and {steps_into_epoch} steps",
-                flush=True,
+                f" {epochs_done} epochs and {steps_into_epoch} steps"
             )
 
     def _train_epoch(self, epoch, stop):
@@ -226,6 +232,8 @@ class _Training:
                 due = stop.received or now - saved > CHECKPOINT_SECONDS
                 if due and len(self.step_metrics) < self.steps_per_epoch:
                     self._save()
+                    if stop.received:
+                        progress.say(f"saved after step {self.step}: the same command goes on")
                     stop.obey()
                     saved = now = time.monotonic()
                 before = now
@@ -275,7 +283,7 @@ class _Training:
             first, column = np.argwhere(~np.isfinite(metrics))[0]
             step = self.step - len(metrics) + first + 1
             epoch = (step - 1) // self.steps_per_epoch + 1
-            raise TrainingFailed(
+            raise RunFailed(
                 f"{METRICS[column]} is {metrics[first, column]} at step {step}, in epoch {epoch}:"
                 " start again in another --run-dir with a lower --learning-rate"
                 f" (the last finite state is in {self.run.checkpoints})"

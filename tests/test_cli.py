@@ -42,17 +42,18 @@ def test_help_shows_every_flag_with_its_default():
         "--seed": "0",
         "--latent-dim": "100",
         "--dataset": "fashion_mnist",
+        "--precision": "float32",
         "--snapshot-epochs": "10 30 50",
     }.items():
         description = shown.partition(f"  {flag} ")[2].partition("  --")[0]
         assert f"(default: {default})" in description
-    for flag in ["--data-dir", "--manual-dir", "--max-images", "--run-dir"]:
+    for flag in ["--fast, --no-fast", "--overwrite", "--data-dir", "--manual-dir", "--max-images", "--run-dir"]:
         assert flag in shown
 
 
 def test_the_console_command_and_the_module_are_the_same():
     for help_text in [command("-m", "gan_tf", "--help").stdout]:
-        for name in ["train", "gif", "sample", "minimax"]:
+        for name in ["train", "gif", "sample", "minimax", "benchmark"]:
             assert name in help_text
     installed = os.path.join(os.path.dirname(sys.executable), "gan-tf")
     shown = subprocess.run([installed, "--help"], capture_output=True, text=True).stdout
@@ -70,6 +71,7 @@ def test_the_console_command_and_the_module_are_the_same():
         "--seed": ["-1", "x"],
         "--snapshot-epochs": ["0", "x"],
         "--dataset": ["cifar10"],
+        "--precision": ["half"],
         "--epoch": ["5"],  # not short for --epochs: it is a flag of another command
     }.items(),
 )

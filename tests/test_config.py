@@ -14,6 +14,7 @@ def test_the_defaults_are_the_homework():
     assert config.latent_dim == 100
     assert config.snapshot_epochs == (10, 30, 50)
     assert config.max_images is None
+    assert config.precision == "float32"
 
 
 @pytest.mark.parametrize("field", ["epochs", "batch_size", "latent_dim", "max_images"])
@@ -40,6 +41,14 @@ def test_the_seed_is_one_that_numpy_takes(value):
 def test_an_unknown_data_set_is_refused_with_those_that_exist():
     with pytest.raises(UserError, match="fashion_mnist, mnist, kmnist, synthetic.*'cifar10'"):
         TrainConfig(dataset="cifar10")
+
+
+def test_the_way_of_computing_is_checked():
+    assert TrainConfig().fast is True
+    with pytest.raises(UserError, match="--precision must be one of float32, bfloat16.*'half'"):
+        TrainConfig(precision="half")
+    with pytest.raises(UserError, match="--fast"):
+        TrainConfig(fast="no")
 
 
 def test_a_batch_larger_than_the_images_asked_for_is_refused():

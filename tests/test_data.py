@@ -2,13 +2,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import contents, refusal
+from conftest import NO_NETWORK, contents, refusal
 
 from gan_tf import TrainConfig, UserError
 from gan_tf.data import SYNTHETIC_IMAGES, batches, load_images, synthetic_images
 
 COUNT = 130
-NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
 def numbered_images():
@@ -58,41 +57,6 @@ def test_synthetic_images_come_from_their_seed():
     covered = (more > 0).mean(axis=(1, 2, 3))
     assert (covered > 0.1).all() and (covered < 0.8).all()  # a garment, and ground around it
     assert len(load_images(TrainConfig(dataset="synthetic"))) == SYNTHETIC_IMAGES
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
-    """A data folder in which TFDS has prepared a small data set under the name fashion_mnist."""
-    import tensorflow_datasets as tfds
-
-    images = synthetic_images(COUNT, 0)
-
-    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        name = "fashion_mnist"
-        VERSION = tfds.core.Version("3.0.1")
-
-        def _info(self):
-            features = {
-                "image": tfds.features.Image(shape=(28, 28, 1)),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
-            )
-
-        def _split_generators(self, _):
-            return {
-                "train": self._generate_examples(images),
-                "test": self._generate_examples(255 - images),
-            }
-
-        def _generate_examples(self, images):
-            for index, image in enumerate(images):
-                yield index, {"image": image, "label": index % 10}
-
-    folder = tmp_path_factory.mktemp("tensorflow datasets")
-    Builder(data_dir=folder).download_and_prepare()
-    return folder, images
 
 
 def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):

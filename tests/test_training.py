@@ -1,31 +1,16 @@
 import csv
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, SMALL, SMALL_STEPS, command, contents
+from conftest import SMALL_STEPS, assert_same_outcome, contents, outcome
 
-from gan_tf import TrainConfig, TrainingFailed, UserError, train
+from gan_tf import RunFailed, TrainConfig, UserError, train
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
 from gan_tf.rundir import RunDir
 from gan_tf.sampling import make_noise
 from gan_tf.training import METRICS, make_train_step
-
-# The training command with a checkpoint after every step, for runs that are stopped in mid-epoch.
-EAGER_TO_SAVE = """
-import sys, gan_tf.training
-from gan_tf.cli import main
-gan_tf.training.CHECKPOINT_SECONDS = 0
-sys.exit(main(command="train"))
-"""
-
 
 class Networks:
     """Two networks with optimizers, the same for the same seed."""
@@ -167,92 +152,12 @@ def test_the_library_does_the_same_as_the_command(small_run, tmp_path):
     assert_same_outcome(tmp_path / "run", small_run)
 
 
-def outcome(run_dir):
-    """All that a run computed, bit for bit, without what a clock has measured."""
-    run = RunDir(run_dir)
-    result = {}
-    for prefix in [run.checkpoints / f"ckpt-{3 * SMALL_STEPS}", *map(run.snapshot_path, (1, 2, 3))]:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/")):
-                result[prefix.name, name] = np.asarray(reader.get_tensor(name)).tobytes()
-    for path in run.sample_paths().values():
-        result[path.name] = path.read_bytes()
-    for row in run.read_history():
-        epoch = row["epoch"]
-        result |= {
-            (epoch, name): value
-            for name, value in row.items()
-            if name not in ("seconds", "images_per_second")
-        }
-    return result
-
-
-def assert_same_outcome(run_dir, other):
-    found, expected = outcome(run_dir), outcome(other)
-    assert found.keys() == expected.keys()
-    assert [name for name in found if found[name] != expected[name]] == []
-
-
 def test_the_outcome_is_more_than_nothing(small_run):
     names = outcome(small_run)
     optimizer_slots = [name for name in names if "optimizer" in name[1]]
     dropout_seeds = [name for name in names if "dropout_seeds" in name[1]]
     assert len(optimizer_slots) > 40 and len(dropout_seeds) == 2
     assert ("epoch_0002", "fixed_noise/.ATTRIBUTES/VARIABLE_VALUE") in names
-
-
-def start(run_dir, log):
-    """Starts the small run in the background, saving after every step."""
-    return subprocess.Popen(
-        [sys.executable, "-c", EAGER_TO_SAVE, *SMALL, "--epochs=3", f"--run-dir={run_dir}"],
-        cwd=ROOT,
-        stdout=log,
-        stderr=log,
-    )
-
-
-def wait_for_step(run_dir, step, process):
-    """Waits until a checkpoint at or after a step is there."""
-    deadline = time.monotonic() + 100
-    while process.poll() is None and time.monotonic() < deadline:
-        steps = [int(path.stem[5:]) for path in RunDir(run_dir).checkpoints.glob("ckpt-*.index")]
-        if max(steps, default=0) >= step:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"step {step} was not reached")
-
-
-def test_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path):
-    folder = tmp_path / "run"
-    instants = random.Random(os.getpid())
-    with open(tmp_path / "log", "w+") as log:
-        for step in [2, SMALL_STEPS + 3]:
-            process = start(folder, log)
-            wait_for_step(folder, step, process)
-            time.sleep(instants.uniform(0, 0.3))
-            process.kill()
-            assert process.wait() == -signal.SIGKILL
-        assert start(folder, log).wait() == 0
-        log.seek(0)
-        assert log.read().count("going on after step") == 2
-    assert_same_outcome(folder, small_run)
-
-
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_in_mid_epoch_and_the_same_command_goes_on(
-    small_run, tmp_path, number, code
-):
-    folder = tmp_path / "run"
-    with open(tmp_path / "log", "w+") as log:
-        process = start(folder, log)
-        wait_for_step(folder, SMALL_STEPS + 1, process)
-        process.send_signal(number)
-        assert process.wait() == code
-        finished = command("train.py", *SMALL, "--epochs=3", f"--run-dir={folder}")
-    assert finished.returncode == 0, finished.stderr
-    assert "going on after step" in finished.stdout
-    assert_same_outcome(folder, small_run)
 
 
 def test_a_finished_run_is_left_as_it_is_and_may_grow(tmp_path):
@@ -272,7 +177,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tmp_path):
     config = TrainConfig(
         dataset="synthetic", max_images=150, batch_size=32, learning_rate=1e30, run_dir=tmp_path
     )
-    with pytest.raises(TrainingFailed, match=r"step \d+, in epoch 1.*--learning-rate"):
+    with pytest.raises(RunFailed, match=r"step \d+, in epoch 1.*--learning-rate"):
         train(config)
     run = RunDir(tmp_path)
     (kept,) = run.checkpoints.glob("ckpt-*.index")

@@ -1,0 +1,127 @@
+"""This machine's time for a training step, each way of computing it side by side."""
+
+import itertools
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from gan_tf import environment
+from gan_tf.config import PRECISIONS, TrainConfig
+from gan_tf.models import make_discriminator, make_generator
+from gan_tf.sampling import Snapshot, make_fixed_noise, make_noise
+from gan_tf.training import make_train_step
+
+BATCH_SIZES = (16, 32, 64)
+_ROUNDS = 9
+_SECONDS_PER_TURN = 0.5
+_TRAINING_IMAGES = 60_000
+_SAMPLES = 10_000
+
+
+def benchmark() -> dict:
+    """Times the training step that `train` runs, and the drawing of samples.
+
+    The ways of computing take turns, so that a machine whose speed drifts treats them alike; each
+    ratio is that of two neighbouring turns.
+
+    Returns:
+      environment: as in config.json.
+      steps: a list of dicts, one for each batch size, layers (`fast` or plain Keras) and
+        precision: median `milliseconds` of a step, `images_per_second`, `hours` for 50 epochs of
+        60,000 images, and `speedup` against plain Keras layers in float32: `median`, `low`,
+        `high` over 9 pairs.
+      sampled_images_per_second: over 10,000 images.
+    """
+    steps = []
+    for batch_size in BATCH_SIZES:
+        steps += _time_steps(batch_size)
+    return {
+        "environment": environment.describe(),
+        "steps": steps,
+        "sampled_images_per_second": _time_sampling(),
+    }
+
+
+def _time_steps(batch_size):
+    ways = [(fast, precision) for fast in (False, True) for precision in PRECISIONS]
+    turns = [_make_turn(batch_size, *way) for way in ways]
+    seconds = np.array([[turn() for turn in turns] for _ in range(_ROUNDS)])  # [rounds, ways]
+    speedups = seconds[:, :1] / seconds
+    medians = np.median(seconds, axis=0)
+    return [
+        {
+            "batch_size": batch_size,
+            "fast": fast,
+            "precision": precision,
+            "milliseconds": 1000 * medians[way],
+            "images_per_second": batch_size / medians[way],
+            "hours": medians[way] * 50 * _TRAINING_IMAGES / batch_size / 3600,
+            "speedup": {
+                "median": np.median(speedups[:, way]),
+                "low": speedups[:, way].min(),
+                "high": speedups[:, way].max(),
+            },
+        }
+        for way, (fast, precision) in enumerate(ways)
+    ]
+
+
+def _make_turn(batch_size, fast, precision):
+    """Returns a function that runs the step for half a second, and gives seconds per step."""
+    config = TrainConfig()
+    generator = make_generator(fast=fast, precision=precision)
+    discriminator = make_discriminator(fast=fast, precision=precision)
+    optimizers = [tf.keras.optimizers.Adam(config.learning_rate) for _ in range(2)]
+    optimizers[0].build(generator.trainable_variables)
+    optimizers[1].build(discriminator.trainable_variables)
+    train_step = make_train_step()
+    noise = make_noise(batch_size, config.latent_dim, seed=0, index=0)
+    images = tf.random.stateless_uniform([batch_size, 28, 28, 1], [0, 0], -1, 1)
+
+    def step():
+        metrics = train_step(generator, discriminator, *optimizers, images, noise)
+        return float(metrics["generator_loss"])  # waits until the step is done
+
+    step()  # traces
+    step()
+
+    def turn():
+        started = time.perf_counter()
+        for count in itertools.count(1):
+            step()
+            elapsed = time.perf_counter() - started
+            if elapsed > _SECONDS_PER_TURN:
+                return elapsed / count
+
+    return turn
+
+
+def _time_sampling():
+    latent_dim = TrainConfig().latent_dim
+    snapshot = Snapshot(make_generator(latent_dim), make_fixed_noise(latent_dim, seed=0), "no run")
+    snapshot.sample(1)
+    started = time.perf_counter()
+    snapshot.sample(_SAMPLES)
+    return _SAMPLES / (time.perf_counter() - started)
+
+
+def as_table(result: dict) -> str:
+    """Returns a benchmark's result as text, a Markdown table in its middle."""
+    here = result["environment"]
+    lines = [
+        f"{here['processor']}, {here['threads']} cores, {here['gpus']} GPUs,"
+        f" TensorFlow {here['tensorflow']}",
+        "",
+        "| batch | layers | precision | ms/step | images/s | 50 epochs | speed-up (low to high) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in result["steps"]:
+        speedup = row["speedup"]
+        lines.append(
+            f"| {row['batch_size']} | {'fast' if row['fast'] else 'Keras'} | {row['precision']} |"
+            f" {row['milliseconds']:.1f} | {row['images_per_second']:.0f} | {row['hours']:.1f} h |"
+            f" {speedup['median']:.2f} ({speedup['low']:.2f} to {speedup['high']:.2f}) |"
+        )
+    lines += ["", f"{result['sampled_images_per_second']:.0f} images/s drawn by gan-tf sample"]
+    return "\n".join(lines)

@@ -1,0 +1,413 @@
+"""Faster layers with the same weights and the same mathematics.
+
+`Conv2D`, `Conv2DTranspose`, `BatchNormalization` and `Dropout` take the place of the Keras layers
+that they are named after: same constructor, same weights and checkpoints, same result up to
+float32 rounding (`Dropout`: other random numbers, same distribution). Each goes its fast way where
+a rule on static shapes says that this pays, and is the Keras layer everywhere else. Products in
+bfloat16 are asked for as in Keras, layer by layer, with `dtype="mixed_bfloat16"`.
+
+One form, three arguments
+-------------------------
+Conv2D takes a fine grid to a coarse one, Conv2DTranspose a coarse grid to a fine one. Both, and
+the gradients of both, come from one form that is linear in each of its three arguments,
+
+    L(fine, kernel, coarse) = sum over i, t of coarse[i] fine[stride * i + t - pad] kernel[t],
+
+    fine    [batch, stride * n, stride * n, fine_channels]
+    kernel  [k, k, fine_channels, coarse_channels]
+    coarse  [batch, n, n, coarse_channels]
+
+with positions i and taps t in two dimensions, and channels summed over as in a matrix product.
+Conv2D is dL/dcoarse, Conv2DTranspose dL/dfine, the gradient of either kernel dL/dkernel.
+
+The Fourier form
+----------------
+1. Write a fine position as stride * j + r, where r is its phase, and a tap as
+   t = stride * m + r + pad. Then L = sum of coarse[i] fine_r[i + m] kernel_r[m]: a correlation
+   with stride 1 on n x n positions, with stride**2 times the fine channels.
+2. A circular correlation of period N = n + max|m| is equal to it: what wraps around meets zeros.
+   The DFT turns it into one product of channel matrices per frequency.
+3. Of two complex conjugate frequencies one is enough, and a complex product takes three real ones
+   (Gauss): (a + ib)(c + id) = (a + b)c - b(c + d) + i((a + b)c + a(d - c)).
+   F products are left: F = 121 = 1 + 40 * 3 at N = 9 (n = 7, k = 5, stride 1),
+   F = 94 = 4 + 30 * 3 at N = 8 (n = 7, k = 5, stride 2).
+4. The DFT and Gauss's sums are linear. Together they are three constant matrices, and
+   L = sum over f of (T_fine fine)[f] (T_kernel kernel)[f] (T_coarse coarse)[f], where
+
+    T_fine    [F, n**2]             takes fine to    [F, batch, stride**2 * fine_channels]
+    T_kernel  [F * stride**2, k**2] takes kernel to  [F, stride**2 * fine_channels,
+                                                      coarse_channels]
+    T_coarse  [F, n**2]             takes coarse to  [F, batch, coarse_channels]
+
+   The derivative by one argument: transform the other two, multiply the F pairs of matrices, and
+   apply the transposed matrix of the third.
+
+Per image and pair of channels, 121 multiplications do the work of 49 * 25 = 1,225 in the
+generator's stride-1 layer, and 94 * 4 = 376 in the stride-2 layers.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.layers import Dense, Flatten, Input, LeakyReLU, Reshape  # noqa: F401  as they are
+
+
+@keras.saving.register_keras_serializable("gan_tf")
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D`, computed in a faster form where `choose_form` knows one."""
+
+    def call(self, inputs):
+        form = _form_of(self, inputs, transposed=False)
+        if form is None:
+            return super().call(inputs)
+        return _add_bias_and_activate(self, conv(form, inputs, tf.convert_to_tensor(self.kernel)))
+
+
+@keras.saving.register_keras_serializable("gan_tf")
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose`, computed in a faster form where `choose_form` knows one."""
+
+    def call(self, inputs):
+        form = _form_of(self, inputs, transposed=True)
+        if form is None:
+            return super().call(inputs)
+        outputs = conv_transpose(form, inputs, tf.convert_to_tensor(self.kernel))
+        return _add_bias_and_activate(self, outputs)
+
+
+def _add_bias_and_activate(layer, outputs):
+    if layer.use_bias:
+        # In float32: TensorFlow sums a bias's bfloat16 gradient with errors of up to 16 %.
+        bias = tf.cast(tf.convert_to_tensor(layer.bias), tf.float32)
+        outputs = tf.nn.bias_add(tf.cast(outputs, tf.float32), bias)
+    return layer.activation(tf.cast(outputs, layer.compute_dtype))
+
+
+@keras.saving.register_keras_serializable("gan_tf")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization`, in training by TensorFlow's fused op.
+
+    The channels must come last and be scaled and centred, without mask, renorm or synchronization;
+    otherwise, and in inference, it is the Keras layer.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        fused = (
+            training
+            and self.trainable
+            and mask is None
+            and self.scale
+            and self.center
+            and self.axis in (-1, len(inputs.shape) - 1)
+            and not self.synchronized
+            and not getattr(self, "renorm", False)  # newer than the oldest Keras 3
+            and inputs.dtype in (tf.float32, tf.bfloat16)
+        )
+        if not fused:
+            return super().call(inputs, training=training, mask=mask)
+        rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=rows,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+        )
+        # The op divides by count - 1, Keras by count.
+        count = tf.cast(tf.shape(rows)[0], tf.float32)
+        variance *= (count - 1) / count
+        for moving, batch in (self.moving_mean, mean), (self.moving_variance, variance):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return tf.cast(tf.reshape(outputs, tf.shape(inputs)), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("gan_tf")
+class Dropout(keras.layers.Dropout):
+    """`keras.layers.Dropout` with a mask that costs less to draw.
+
+    The mask is a pure function of its shape, the rate and the state of `seed_generator`, which
+    moves on by one at each call in training, as in Keras.
+    """
+
+    def call(self, inputs, training=False):
+        if not training or self.rate in (0, 1) or self.noise_shape is not None:
+            return super().call(inputs, training=training)
+        mask = dropout_mask(tf.shape(inputs), self.rate, self.seed_generator.next())
+        return inputs * tf.cast(mask, inputs.dtype)
+
+
+@tf.function(jit_compile=True)  # one loop over memory; as separate ops it takes four times as long
+def dropout_mask(shape, rate, state):
+    """Independent draws: 1 / (1 - rate) with probability 1 - rate, otherwise 0.
+
+    Args:
+      shape: [rank] int32.
+      rate: Python float, above 0 and below 1; met to within 2**-32.
+      state: [2] int64, the state of a `keras.random.SeedGenerator`.
+
+    Returns:
+      `shape` float32. Integer arithmetic alone decides each element, so that it does not depend on
+      threads or devices.
+    """
+
+    def scramble(x):
+        # Multiply and xor-shift: a bijection of 32-bit words in which every input bit changes
+        # every output bit with probability close to 1/2 (the constants are known as lowbias32).
+        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 16)) * 0x7FEB352D
+        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 15)) * 0x846CA68B
+        return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 16))
+
+    key = tf.random.stateless_uniform([2], state, None, None, tf.uint32, alg="philox")
+    index = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    bits = scramble(tf.bitwise.bitwise_xor(scramble(index + key[0]), key[1]))
+    keep = bits >= round(rate * 2**32)
+    return tf.reshape(tf.where(keep, 1.0 / (1.0 - rate), 0.0), shape)
+
+
+# The two contractions behind Conv2D and Conv2DTranspose, and their gradients.
+
+
+def conv(form, fine, kernel):
+    """dL/dcoarse."""
+
+    @tf.custom_gradient
+    def conv(fine, kernel):
+        f, k = form.transform_fine(fine), form.transform_kernel(kernel)
+
+        def gradients(d_coarse):
+            c = form.transform_coarse(d_coarse)
+            return form.d_fine(k, c), form.d_kernel(f, c)
+
+        return form.d_coarse(f, k), gradients
+
+    return conv(fine, kernel)
+
+
+def conv_transpose(form, coarse, kernel):
+    """dL/dfine."""
+
+    @tf.custom_gradient
+    def conv_transpose(coarse, kernel):
+        c, k = form.transform_coarse(coarse), form.transform_kernel(kernel)
+
+        def gradients(d_fine):
+            f = form.transform_fine(d_fine)
+            return form.d_coarse(f, k), form.d_kernel(f, c)
+
+        return form.d_fine(k, c), gradients
+
+    return conv_transpose(coarse, kernel)
+
+
+class FourierForm:
+    """The form as F matrix products of channels, one per real product of the DFT.
+
+    Args:
+      n: positions per side of the coarse grid.
+      kernel_shape: (k, k, fine_channels, coarse_channels).
+      stride: fine positions per coarse position, along either axis.
+    """
+
+    def __init__(self, n, kernel_shape, stride):
+        self.n = n
+        self.kernel_shape = kernel_shape
+        self.stride = stride
+        self.T_fine, self.T_kernel, self.T_coarse = fourier_matrices(n, kernel_shape[0], stride)
+
+    def transform_fine(self, fine):
+        return self._transform_grid(self.T_fine, fine, self.stride)
+
+    def transform_coarse(self, coarse):
+        return self._transform_grid(self.T_coarse, coarse, 1)
+
+    def transform_kernel(self, kernel):
+        _, _, fine_channels, coarse_channels = self.kernel_shape
+        x = _apply(self.T_kernel, kernel)  # [F * stride**2, fine_channels * coarse_channels]
+        return tf.reshape(x, [len(self.T_fine), self.stride**2 * fine_channels, coarse_channels])
+
+    def d_fine(self, k, c):
+        return self._grid(self.T_fine, tf.matmul(c, k, transpose_b=True), self.stride)
+
+    def d_coarse(self, f, k):
+        return self._grid(self.T_coarse, tf.matmul(f, k), 1)
+
+    def d_kernel(self, f, c):
+        x = tf.matmul(f, c, transpose_a=True)  # [F, stride**2 * fine_channels, coarse_channels]
+        return tf.reshape(_apply(self.T_kernel.T, x), self.kernel_shape)
+
+    def _transform_grid(self, matrix, images, stride):
+        """[batch, stride * n, stride * n, channels] to [F, batch, stride**2 * channels]."""
+        n, channels = self.n, images.shape[-1]
+        x = tf.reshape(images, [-1, n, stride, n, stride * channels])
+        x = tf.transpose(x, [1, 3, 0, 2, 4])  # [n, n, batch, stride, stride * channels]
+        return tf.reshape(_apply(matrix, x), [len(matrix), -1, stride**2 * channels])
+
+    def _grid(self, matrix, x, stride):
+        """The transposed map, [F, batch, stride**2 * channels] to images."""
+        n, channels = self.n, x.shape[-1] // stride**2
+        x = tf.reshape(_apply(matrix.T, x), [n, n, -1, stride, stride * channels])
+        x = tf.transpose(x, [2, 0, 3, 1, 4])  # [batch, n, stride, n, stride * channels]
+        return tf.reshape(x, [-1, n * stride, n * stride, channels])
+
+
+def _apply(matrix, x):
+    """The constant matrix [rows, columns] times x as [columns, everything else]."""
+    return tf.matmul(tf.constant(matrix, x.dtype), tf.reshape(x, [matrix.shape[1], -1]))
+
+
+class SubPixelForm:
+    """The form in TensorFlow's own ops, except for dL/dfine, which is slow for few fine channels.
+
+    That one becomes a convolution with stride 1 on the coarse grid to stride**2 times the fine
+    channels, one set for each phase, and depth-to-space.
+
+    Args:
+      kernel_shape: (k, k, fine_channels, coarse_channels).
+      stride: fine positions per coarse position, along either axis.
+    """
+
+    def __init__(self, kernel_shape, stride):
+        self.kernel_shape = kernel_shape
+        self.stride = stride
+
+    def transform_fine(self, fine):
+        return fine
+
+    def transform_coarse(self, coarse):
+        return coarse
+
+    def transform_kernel(self, kernel):
+        return kernel
+
+    def d_fine(self, kernel, coarse):
+        k, _, fine_channels, coarse_channels = self.kernel_shape
+        offsets, taps = _taps(k, self.stride)
+        reach = max(abs(offsets))
+        window = np.zeros([2 * reach + 1, self.stride, k])
+        window[reach - offsets] = taps  # fine position j meets coarse position j - m
+        spread = np.einsum("mrt,lqs->mlrqts", window, window).reshape(-1, k * k)
+        x = tf.reshape(_apply(spread, kernel), [len(window), len(window), -1, coarse_channels])
+        x = tf.transpose(x, [0, 1, 3, 2])  # [w, w, coarse_channels, stride**2 * fine_channels]
+        x = tf.nn.conv2d(coarse, x, 1, "SAME")  # [batch, n, n, stride**2 * fine_channels]
+        return tf.nn.depth_to_space(x, self.stride)
+
+    def d_coarse(self, fine, kernel):
+        return tf.nn.conv2d(fine, kernel, self.stride, "SAME")
+
+    def d_kernel(self, fine, coarse):
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=fine,
+            filter_sizes=self.kernel_shape,
+            out_backprop=coarse,
+            strides=[1, self.stride, self.stride, 1],
+            padding="SAME",
+        )
+
+
+def _form_of(layer, inputs, transposed):
+    """The faster form of a layer's call, or None: then the Keras layer computes it."""
+    stride = layer.strides[0]
+    supported = (
+        layer.padding == "same"
+        and layer.data_format == "channels_last"
+        and layer.strides == (stride, stride)
+        and layer.kernel_size[0] == layer.kernel_size[1]
+        and layer.dilation_rate == (1, 1)
+        and getattr(layer, "groups", 1) == 1
+        and getattr(layer, "output_padding", None) is None
+        and inputs.dtype in (tf.float32, tf.bfloat16)
+        and inputs.shape.rank == 4
+        and inputs.shape[1] is not None
+        and inputs.shape[1] == inputs.shape[2]
+        and (transposed or inputs.shape[1] % stride == 0)
+        and not tf.config.get_visible_devices("GPU")
+    )
+    if not supported:
+        return None
+    batch, size, _, channels = inputs.shape
+    if transposed:
+        return choose_form(batch, size, (*layer.kernel_size, layer.filters, channels), stride)
+    kernel_shape = (*layer.kernel_size, channels, layer.filters)
+    return choose_form(batch, size // stride, kernel_shape, stride)
+
+
+def choose_form(batch, n, kernel_shape, stride):
+    """The faster form of a convolution with "same" padding, or None.
+
+    The choice depends on these numbers alone, never on a measurement.
+
+    Args:
+      batch: images per call, or None if not known.
+      n: positions per side of the coarse grid.
+      kernel_shape: (k, k, fine_channels, coarse_channels).
+      stride: fine positions per coarse position, along either axis.
+    """
+    k, _, fine_channels, coarse_channels = kernel_shape
+    if stride > 1 and stride**2 * fine_channels <= 16:  # one vector register of float32
+        return SubPixelForm(kernel_shape, stride)
+    if batch is None:
+        return None
+    period = n + max(abs(_taps(k, stride)[0]))
+    real = 1 if period % 2 else 4  # frequencies that are their own complex conjugate
+    F = real + 3 * (period**2 - real) // 2
+    # Multiplications for the output and both gradients.
+    channel_pairs = stride**2 * fine_channels * coarse_channels
+    direct = 3 * batch * (n * k) ** 2 * fine_channels * coarse_channels
+    products = 3 * batch * F * channel_pairs
+    transforms = 2 * batch * F * n**2 * (stride**2 * fine_channels + coarse_channels)
+    # The two large arrays [F, stride**2 * fine_channels, coarse_channels], kernel and gradient,
+    # do not shrink with the batch. Memory is what they cost: per number as much time as 140
+    # multiplications, measured. So is the factor: a direct multiplication takes less time.
+    large_arrays = 140 * F * channel_pairs
+    if direct > 1.5 * (products + transforms + large_arrays):
+        return FourierForm(n, kernel_shape, stride)
+    return None
+
+
+@functools.lru_cache(maxsize=None)
+def fourier_matrices(n, k, stride):
+    """T_fine [F, n**2], T_kernel [F * stride**2, k**2] and T_coarse [F, n**2], in float64."""
+    offsets, taps = _taps(k, stride)
+    period = n + max(abs(offsets))
+    angle = 2j * np.pi / period * np.arange(period)
+    wave = np.exp(np.outer(-angle, np.arange(n)))  # [N, n]
+    kernel_wave = np.einsum("um,mrt->urt", np.exp(np.outer(angle, offsets)), taps)  # [N, stride, k]
+
+    T_fine, T_kernel, T_coarse = [], [], []
+    for u in range(period):
+        for v in range(period):
+            conjugate = (-u % period, -v % period)
+            if (u, v) > conjugate:
+                continue
+            fine = np.outer(wave[u], wave[v]).ravel()  # [n**2]
+            kernel = np.einsum("rt,qs->rqts", kernel_wave[u], kernel_wave[v])
+            kernel = kernel.reshape(stride**2, k**2)
+            coarse = fine.conj() / period**2  # the inverse DFT
+            if (u, v) == conjugate:
+                T_fine += [fine.real]
+                T_kernel += [kernel.real]
+                T_coarse += [coarse.real]
+            else:
+                coarse = 2 * coarse  # both frequencies: 2 Re(fine kernel coarse)
+                T_fine += [fine.real + fine.imag, fine.real, fine.imag]
+                T_kernel += [kernel.real, kernel.imag - kernel.real, kernel.real + kernel.imag]
+                T_coarse += [coarse.real - coarse.imag, -coarse.imag, -coarse.real]
+    return np.stack(T_fine), np.concatenate(T_kernel), np.stack(T_coarse)
+
+
+def _taps(k, stride):
+    """Along one axis: which tap takes which phase of the fine grid to which offset.
+
+    Returns:
+      The offsets m that occur, [M], and a 0/1 array [M, stride, k] that is 1 at (m, r, t) where
+      t = stride * m + r + pad.
+    """
+    pad = max(k - stride, 0) // 2  # as TensorFlow pads
+    offsets = np.arange(-k, k + 1)
+    m, r, t = np.ix_(offsets, np.arange(stride), np.arange(k))
+    taps = (t == stride * m + r + pad).astype(float)
+    used = taps.any(axis=(1, 2))
+    return offsets[used], taps[used]
