@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from gan_tf.errors import UserError
-from gan_tf.files import disk_full, sync
+from gan_tf.files import disk_full, is_disk_full, sync
 
 _KEPT = 2
 _NETWORKS_AND_OPTIMIZERS = (
@@ -56,15 +56,18 @@ def training_checkpoint(
 
 
 def save(checkpoint: tf.train.Checkpoint, folder, step: int):
-    """Writes `ckpt-STEP` to the disk, then removes all but the newest two."""
+    """Writes `ckpt-STEP` to the disk, then removes all but the newest two up to it.
+
+    One of a later step is there if it could not be read. It stays until its step comes again.
+    """
     _write(checkpoint, Path(folder, f"ckpt-{step}"))
-    for old in _steps(folder)[_KEPT:]:
+    for old in [other for other in _steps(folder) if other <= step][_KEPT:]:
         for path in _files(folder, f"ckpt-{old}"):
             path.unlink()
 
 
 def restore_newest(checkpoint: tf.train.Checkpoint, folder) -> int | None:
-    """Restores the newest checkpoint that can be read; warns of each newer one that cannot.
+    """Restores the newest checkpoint that can be read, and warns of each newer one that cannot.
 
     The folder is searched by name: TensorFlow's own `checkpoint` state file may be gone or wrong,
     and a run that seems to have no checkpoint would start afresh.
@@ -76,25 +79,29 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder) -> int | None:
       UserError: there are checkpoints, and none of them can be read.
     """
     steps = _steps(folder)
+    reasons = {}
     for step in steps:
         path = Path(folder, f"ckpt-{step}")
         try:
             checkpoint.read(str(path)).assert_consumed()
-            return step
         except _UNREADABLE as error:
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-            warnings.warn(f"{path} cannot be read, trying the one before it ({reason})")
+            reasons[path] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            continue
+        for unreadable, reason in reasons.items():
+            warnings.warn(f"{unreadable} cannot be read, going on from {path.name} ({reason})")
+        return step
     if steps and steps != [0]:  # one of step 0 alone is a run that was killed as it began
+        names = ", ".join(f"{path.name}: {reason}" for path, reason in reasons.items())
         raise UserError(
-            f"no checkpoint in {folder} can be read: bring one back from a copy, or add --overwrite"
-            " to start again from epoch 0"
+            f"no checkpoint in {folder} can be read ({names}): bring one back from a copy, or add"
+            " --overwrite to start again from epoch 0"
         )
     return None
 
 
 def remove_unfinished(folder):
-    """Removes what a killed process was still saving."""
-    for path in Path(folder).glob("ckpt-*_temp"):
+    """Removes what a killed process was still saving, checkpoint or snapshot."""
+    for path in Path(folder).glob("*_temp"):
         shutil.rmtree(path)
 
 
@@ -123,15 +130,17 @@ def newest(folder) -> Path | None:
 
 
 def _write(checkpoint, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write(str(path))  # under a temporary name, then put in place
-    except tf.errors.ResourceExhaustedError as error:
+        for file in _files(path.parent, path.name):
+            sync(file)
+        sync(path.parent)
+    except (tf.errors.ResourceExhaustedError, OSError) as error:
+        if isinstance(error, OSError) and not is_disk_full(error):
+            raise
         remove_unfinished(path.parent)
         raise disk_full(path, needed=_size(checkpoint)) from error
-    for file in _files(path.parent, path.name):
-        sync(file)
-    sync(path.parent)
 
 
 def _size(checkpoint):

@@ -238,7 +238,7 @@ def _import_tensorflow():
         os.dup2(held_back.fileno(), 2)
         faulthandler.enable(terminal)
         try:
-            import tensorflow  # noqa: F401
+            import tensorflow
         except BaseException:
             held_back.seek(0)
             os.write(terminal, held_back.read())
@@ -247,6 +247,7 @@ def _import_tensorflow():
             faulthandler.disable()
             os.dup2(terminal, 2)
             os.close(terminal)
+    tensorflow.get_logger().setLevel("ERROR")
 
 
 _COMMANDS = {

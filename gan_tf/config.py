@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import operator
+import struct
 
 from gan_tf.errors import UserError
 
@@ -96,8 +97,9 @@ def whole_number(name: str, value, at_least: int, at_most: int | None = None) ->
 def _positive_number(name, value) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise UserError(f"{flag(name)} must be a finite number above 0, not {value!r}")
+        (computed,) = struct.unpack("f", struct.pack("f", number))  # what float32 makes of it
+    except (TypeError, ValueError, OverflowError):
+        computed = math.nan
+    if not (math.isfinite(computed) and computed > 0):
+        raise UserError(f"{flag(name)} must be a finite float32 number above 0, not {value!r}")
     return number

@@ -59,6 +59,7 @@ def batches(images: np.ndarray, batch_size: int, seed: int, epoch: int, first: i
 def _prepared(config):
     """Returns the TFDS builder of a data set that is prepared on this machine's disk."""
     import tensorflow_datasets as tfds  # here, as synthetic images need none of it
+    from google.protobuf import json_format  # a part of TensorFlow
 
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns about its own workings
     if not sys.stderr.isatty():
@@ -66,9 +67,14 @@ def _prepared(config):
     try:
         builder = tfds.builder(config.dataset, data_dir=config.data_dir)
         if not builder.is_prepared():
+            if Path(builder.data_dir).exists():
+                raise UserError(f"{_damaged(builder.data_dir)} (dataset_info.json is missing)")
             _check_sources(builder, config.manual_dir)
             options = tfds.download.DownloadConfig(manual_dir=config.manual_dir)
             builder.download_and_prepare(download_config=options)
+    except json_format.ParseError as error:
+        folder = Path(config.data_dir or tfds.core.constants.DATA_DIR, config.dataset)
+        raise UserError(f"{_damaged(folder)} ({_one_line(error)})") from error
     except (tfds.download.DownloadError, ConnectionError, OSError) as error:
         raise UserError(f"cannot prepare {config.dataset}: {_one_line(error)}") from error
     return builder
@@ -126,7 +132,7 @@ def _read(builder):
         encoded = tf.io.parse_example(records, features)["image"]
         return tf.map_fn(tf.io.decode_png, encoded, fn_output_signature=tf.uint8)
 
-    damaged = f"prepared data is damaged: delete {builder.data_dir} and run the command again"
+    damaged = _damaged(builder.data_dir)
     try:
         split = builder.info.splits["train"]
         records = tf.data.TFRecordDataset([str(path) for path in split.filepaths])
@@ -137,6 +143,10 @@ def _read(builder):
     if images.shape != (split.num_examples, 28, 28, 1):
         raise UserError(f"{damaged} ({len(images)} of {split.num_examples} images)")
     return images
+
+
+def _damaged(folder):
+    return f"prepared data is damaged: delete {folder} and run the command again"
 
 
 def _one_line(error):

@@ -35,7 +35,8 @@ def written_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
     except OSError as error:
-        _raise_if_disk_full(path, error)
+        if is_disk_full(error):
+            raise disk_full(path) from error
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     try:
         yield unfinished
@@ -43,15 +44,16 @@ def written_whole(path):
         os.replace(unfinished, path)
         sync(path.parent)
     except OSError as error:
-        _raise_if_disk_full(path, error)
+        if is_disk_full(error):
+            raise disk_full(path) from error
         raise
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _raise_if_disk_full(path, error):
-    if error.errno == errno.ENOSPC:
-        raise disk_full(path) from error
+def is_disk_full(error: OSError) -> bool:
+    """Tells whether a disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def disk_full(path, needed: int | None = None) -> RunFailed:

@@ -1,5 +1,7 @@
 """From arrays in [-1, 1] to pixels: grey levels, grids, PNG and GIF."""
 
+from pathlib import Path
+
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -54,15 +56,16 @@ def write_samples(path, samples) -> np.ndarray:
       `[grid_height, grid_width]` uint8.
     """
     grid = make_grid(to_uint8(samples), zoom=_ZOOM)
-    imageio.imwrite(path, grid, extension=".png")
+    Path(path).write_bytes(imageio.imwrite("<bytes>", grid, extension=".png"))
     return grid
 
 
 def read_png(path) -> np.ndarray:
     """Reads a PNG as grey levels, `[height, width]` uint8; a UserError names a damaged one."""
     try:
-        return imageio.imread(path, extension=".png", mode="L")
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's, depending on the damage
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is not a whole PNG: remove it and try again") from error
 
 
@@ -89,4 +92,7 @@ def write_gif(path, frames, frame_ms: int, hold_ms: int):
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
     if len(frames) == 1:
         durations = hold_ms  # Pillow takes a list for several frames only
-    imageio.imwrite(path, np.stack(frames), extension=".gif", duration=durations, loop=0)
+    film = np.stack(frames)
+    # Encoded in memory first: on a full disk imageio would add lines of its own to the error's.
+    content = imageio.imwrite("<bytes>", film, extension=".gif", duration=durations, loop=0)
+    Path(path).write_bytes(content)

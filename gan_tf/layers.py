@@ -48,14 +48,15 @@ generator's stride-1 layer, and 94 * 4 = 376 in the stride-2 layers.
 
 import functools
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras.layers import Dense, Flatten, Input, LeakyReLU, Reshape  # noqa: F401  as they are
+
+# The rest of what models need, as it is, so that this module can stand in for keras.layers.
+from tensorflow.keras.layers import Dense, Flatten, Input, LeakyReLU, Reshape  # noqa: F401
 
 
-@keras.saving.register_keras_serializable("gan_tf")
-class Conv2D(keras.layers.Conv2D):
+@tf.keras.utils.register_keras_serializable("gan_tf")
+class Conv2D(tf.keras.layers.Conv2D):
     """`keras.layers.Conv2D`, computed in a faster form where `choose_form` knows one."""
 
     def call(self, inputs):
@@ -65,8 +66,8 @@ class Conv2D(keras.layers.Conv2D):
         return _add_bias_and_activate(self, conv(form, inputs, tf.convert_to_tensor(self.kernel)))
 
 
-@keras.saving.register_keras_serializable("gan_tf")
-class Conv2DTranspose(keras.layers.Conv2DTranspose):
+@tf.keras.utils.register_keras_serializable("gan_tf")
+class Conv2DTranspose(tf.keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose`, computed in a faster form where `choose_form` knows one."""
 
     def call(self, inputs):
@@ -85,8 +86,8 @@ def _add_bias_and_activate(layer, outputs):
     return layer.activation(tf.cast(outputs, layer.compute_dtype))
 
 
-@keras.saving.register_keras_serializable("gan_tf")
-class BatchNormalization(keras.layers.BatchNormalization):
+@tf.keras.utils.register_keras_serializable("gan_tf")
+class BatchNormalization(tf.keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, in training by TensorFlow's fused op.
 
     The channels must come last and be scaled and centred, without mask, renorm or synchronization;
@@ -124,8 +125,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(tf.reshape(outputs, tf.shape(inputs)), self.compute_dtype)
 
 
-@keras.saving.register_keras_serializable("gan_tf")
-class Dropout(keras.layers.Dropout):
+@tf.keras.utils.register_keras_serializable("gan_tf")
+class Dropout(tf.keras.layers.Dropout):
     """`keras.layers.Dropout` with a mask that costs less to draw.
 
     The mask is a pure function of its shape, the rate and the state of `seed_generator`, which
@@ -367,7 +368,7 @@ def choose_form(batch, n, kernel_shape, stride):
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def fourier_matrices(n, k, stride):
     """T_fine [F, n**2], T_kernel [F * stride**2, k**2] and T_coarse [F, n**2], in float64."""
     offsets, taps = _taps(k, stride)

@@ -68,7 +68,7 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / _LOCK, "a+", encoding="ascii")
         except OSError as error:
-            raise UserError(f"--run-dir {self.path} cannot be used: {error.strerror}") from error
+            raise self._unusable(error) from error
         with lock:
             if fcntl:
                 try:
@@ -78,10 +78,8 @@ class RunDir:
                     raise UserError(
                         f"--run-dir {self.path} is in use by process {lock.read()}: wait for it"
                     ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
             try:
+                self._write_process_id(lock)
                 yield
             finally:
                 lock.truncate(0)
@@ -89,6 +87,16 @@ class RunDir:
                     Path(lock.name).unlink()
                     for path in made:
                         path.rmdir()
+
+    def _write_process_id(self, lock):
+        lock.truncate(0)
+        try:
+            os.write(lock.fileno(), str(os.getpid()).encode())  # no buffer to fail again at close
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error):
+        return UserError(f"--run-dir {self.path} cannot be used: {error.strerror}")
 
     def clear(self):
         """Removes what a run has written here, and nothing else."""
@@ -141,22 +149,45 @@ class RunDir:
         """
         try:
             record = json.loads(self.config_path.read_text(encoding="utf-8"))
-            return TrainConfig(**record["config"]), record["environment"]
+            known = {field.name for field in dataclasses.fields(TrainConfig)}
+            unknown = ", ".join(record["config"].keys() - known)
+            if not unknown:
+                return TrainConfig(**record["config"]), record["environment"]
+            version = record["environment"]["gan_tf"]
         except (FileNotFoundError, NotADirectoryError):
             message = f"--run-dir {self.path} holds no run (it has no config.json): name another"
             raise UserError(message) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self.config_path} is damaged: {error}") from error
+        raise UserError(
+            f"{self.config_path} has fields that this version does not know ({unknown}): go on with"
+            f" the run's own version, gan_tf {version}, or name another --run-dir"
+        )
 
-    def read_history(self) -> list[dict]:
-        """Returns the rows of history.csv, one per finished epoch, the first one first."""
-        if not self.history_path.exists():
-            return []
-        with open(self.history_path, newline="", encoding="utf-8") as file:
-            return [
-                {name: (int if name in _COUNTS else float)(value) for name, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+    def read_history(self, at_least: int = 0) -> list[dict]:
+        """Returns the rows of history.csv, one per finished epoch, the first one first.
+
+        Raises:
+          UserError: it is damaged, or holds less than the first `at_least` epochs.
+        """
+        rows = []
+        try:
+            if self.history_path.exists():
+                with open(self.history_path, newline="", encoding="utf-8") as file:
+                    rows = [
+                        {name: (int if name in _COUNTS else float)(row[name]) for name in row}
+                        for row in csv.DictReader(file)
+                    ]
+            epochs = [row["epoch"] for row in rows]
+            whole = epochs == list(range(1, len(rows) + 1)) and len(rows) >= at_least
+        except (ValueError, TypeError, KeyError, csv.Error):  # depending on the damage
+            whole = False
+        if not whole:
+            raise UserError(
+                f"{self.history_path} has lost rows or is damaged: bring it back from a copy, or"
+                " add --overwrite to start again from epoch 0"
+            )
+        return rows
 
     def write_history(self, rows: list[dict]):
         """Puts history.csv in place anew: the file is small, and so no row can be torn."""

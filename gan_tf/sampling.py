@@ -1,6 +1,7 @@
 """From a run on disk to its generator, and from noise to images."""
 
 import dataclasses
+import io
 
 import numpy as np
 import tensorflow as tf
@@ -129,5 +130,6 @@ def write_images(path, samples, format: str):
         if format == "png":
             images.write_samples(unfinished, samples)
         else:
-            with open(unfinished, "wb") as file:
-                np.save(file, samples, allow_pickle=False)
+            content = io.BytesIO()  # NumPy's own way into a file does not tell why it fails
+            np.save(content, samples, allow_pickle=False)
+            unfinished.write_bytes(content.getvalue())

@@ -157,13 +157,12 @@ class _Training:
         """Trains from the newest checkpoint, if any, to the last epoch; returns the history."""
         self._begin_or_resume()
         epochs_done = self.step // self.steps_per_epoch
-        self.history = self.run.read_history()[:epochs_done]
         if epochs_done >= self.config.epochs:
             progress.say(
                 f"{self.run.path} is finished: {epochs_done} epochs; for more raise --epochs"
             )
             return self.history
-        summaries = tf.summary.create_file_writer(str(self.run.path))
+        summaries = board.make_writer(self.run.path)
         with interrupts.StopRequest() as stop, summaries.as_default():
             for epoch in range(epochs_done + 1, self.config.epochs + 1):
                 self._train_epoch(epoch, stop)
@@ -174,15 +173,24 @@ class _Training:
 
     def _begin_or_resume(self):
         here = environment.describe()
+        found = checkpoints.restore_newest(self.checkpoint, self.run.checkpoints)
+        epochs_done, steps_into_epoch = divmod(found or 0, self.steps_per_epoch)
+        self.history = self.run.read_history(at_least=epochs_done)
+        if found is None and self.history:
+            raise UserError(
+                f"{self.run.checkpoints} holds no checkpoint, though {len(self.history)} epochs are"
+                " done: bring one back from a copy, or add --overwrite to start again from epoch 0"
+            )
+        self.history = self.history[:epochs_done]  # a row is written before its checkpoint
         files.remove_unfinished(self.run.path)
         checkpoints.remove_unfinished(self.run.checkpoints)
-        if checkpoints.restore_newest(self.checkpoint, self.run.checkpoints) is None:
+        checkpoints.remove_unfinished(self.run.snapshots)
+        if found is None:
             self.run.write_config(self.config, here)
             self._save()  # so that even the first save in mid-epoch has one before it
             progress.say(f"{self.run.path}: training on {len(self.images)} images")
             return
         self.step = int(self.saved_step)
-        epochs_done, steps_into_epoch = divmod(self.step, self.steps_per_epoch)
         self.step_metrics = list(self.saved_metrics.numpy()[:steps_into_epoch])
         self.seconds = float(self.saved_seconds)
         begun, there = self.run.read_config()
@@ -248,7 +256,7 @@ class _Training:
             checkpoints.save_snapshot(path, self.generator, self.fixed_noise)
         self.history.append(row)
         self.run.write_history(self.history)
-        board.write_epoch(row, grid)
+        board.write_epoch(self.run.path, row, grid)
         if epoch == self.config.epochs:
             self.run.write_loss_curves(self.config.snapshot_epochs)
             self.run.write_gif()

@@ -149,8 +149,9 @@ def assert_same_outcome(run_dir, other):
 
 _LAUNCHER = """
 import json, os, sys
+from gan_tf.cli import _import_tensorflow, main
+_import_tensorflow()
 import gan_tf.training
-from gan_tf.cli import main
 
 process = None
 for request in iter(sys.stdin.readline, ""):

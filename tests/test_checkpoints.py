@@ -112,11 +112,23 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, tmp_path
     assert_equal(state.values(), older)
 
 
+def test_a_damaged_checkpoint_is_none_of_the_two_that_are_kept(saved, tmp_path):
+    shutil.copytree(saved[0], tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.glob("ckpt-10.*"):
+        shutil.copy(path, tmp_path / path.name.replace("10", "15"))
+    truncate(tmp_path / "ckpt-15.index")
+    state = State(seed=3)
+    with pytest.warns(UserWarning, match="ckpt-15 cannot be read, going on from ckpt-10"):
+        checkpoints.restore_newest(state.checkpoint, tmp_path)
+    checkpoints.save(state.checkpoint, tmp_path, 11)
+    assert {path.stem for path in tmp_path.glob("*.index")} == {"ckpt-10", "ckpt-11", "ckpt-15"}
+
+
 def test_where_none_can_be_read_there_is_no_fresh_start(saved, tmp_path):
     shutil.copytree(saved[0], tmp_path, dirs_exist_ok=True)
     for path in tmp_path.glob("*.data-*"):
         truncate(path)
-    with pytest.warns(UserWarning), pytest.raises(UserError, match=str(tmp_path)):
+    with pytest.raises(UserError, match=f"{tmp_path} can be read .*ckpt-10.*ckpt-9.*--overwrite"):
         checkpoints.restore_newest(State(seed=3).checkpoint, tmp_path)
 
 

@@ -47,7 +47,14 @@ def test_help_shows_every_flag_with_its_default():
     }.items():
         description = shown.partition(f"  {flag} ")[2].partition("  --")[0]
         assert f"(default: {default})" in description
-    for flag in ["--fast, --no-fast", "--overwrite", "--data-dir", "--manual-dir", "--max-images", "--run-dir"]:
+    for flag in [
+        "--fast, --no-fast",
+        "--overwrite",
+        "--data-dir",
+        "--manual-dir",
+        "--max-images",
+        "--run-dir",
+    ]:
         assert flag in shown
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 
-import keras
+from tensorflow import keras
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -12,6 +12,7 @@ from gan_tf.rundir import RunDir
 from gan_tf.sampling import make_noise
 from gan_tf.training import METRICS, make_train_step
 
+
 class Networks:
     """Two networks with optimizers, the same for the same seed."""
 
