@@ -343,6 +343,19 @@ def wait_for_write(run_dir, launcher):
                 return ended
 
 
+def epochs_on_the_board(run_dir):
+    """The epochs that TensorBoard shows: it reads each file up to where a kill has torn it."""
+    epochs = set()
+    for path in run_dir.glob("events.out.tfevents.*"):
+        try:
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                event = tf.compat.v1.Event.FromString(record)
+                epochs |= {event.step for value in event.summary.value if value.tag == "samples"}
+        except tf.errors.DataLossError:
+            pass
+    return epochs
+
+
 def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path, launcher):
     """Every second kill comes while a file is being written, the others at any instant of a life.
 
@@ -377,6 +390,7 @@ def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path
     finished = launcher.run(*small(folder))
     assert finished.returncode == 0, finished.stderr
     assert_same_outcome(folder, small_run)
+    assert epochs_on_the_board(folder) == {1, 2, 3}
     assert kills_in_a_write > 0
 
 
@@ -465,7 +479,7 @@ def cut_off_last_row(path):
 
 @pytest.mark.parametrize("damage", [truncate, garble, remove, cut_off_last_row])
 def test_11_a_history_that_lost_rows_is_refused(run_copy, launcher, damage):
-    """No fault of this program can do that, but goes on it cannot: the rows exist nowhere else."""
+    """This program never loses any; but it cannot make up the rows that someone else has lost."""
     damage(run_copy / "history.csv")
     before = contents(run_copy)
     said = refusal(*small(run_copy, "--epochs=4"), run=launcher.run)
