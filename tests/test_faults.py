@@ -39,7 +39,7 @@ from gan_tf.rundir import RunDir
 
 EAGER_TO_SAVE = "gan_tf.training.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
 LAST = f"ckpt-{3 * SMALL_STEPS}"
-KILLS = int(os.environ.get("KILLS", 10))  # the whole campaign: KILLS=20
+KILLS = 20
 
 
 def small(folder, *flags):

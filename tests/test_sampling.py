@@ -3,6 +3,7 @@ import shutil
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import SMALL_STEPS, command, contents, refusal
 
 from gan_tf import UserError, images, load_snapshot
@@ -19,6 +20,12 @@ def test_noise_is_unit_gaussian_and_a_function_of_its_arguments():
             abs(np.corrcoef(noise.ravel(), make_noise(2000, 100, **other).numpy().ravel())[0, 1])
             < 0.01
         )
+
+
+@pytest.mark.parametrize("seed, index", [(0, 0), (0, -1), (7, 46_900), (2**32 - 1, 2**40)])
+def test_noise_is_tensorflows_own(seed, index):
+    expected = tf.random.stateless_normal([5, 3], [seed, index], alg="philox")
+    np.testing.assert_array_equal(make_noise(5, 3, seed, index), expected)
 
 
 def test_the_fixed_noise_is_no_training_steps_noise():
