@@ -55,9 +55,7 @@ def outputs_and_gradients(layer, inputs, output_gradients=None):
         outputs = layer(inputs, training=True)
     if output_gradients is None:
         output_gradients = normal(outputs.shape, seed=1)
-    gradients = tape.gradient(
-        outputs, [inputs, *weights], tf.cast(output_gradients, outputs.dtype)
-    )
+    gradients = tape.gradient(outputs, [inputs, *weights], tf.cast(output_gradients, outputs.dtype))
     return [np.asarray(tf.cast(x, tf.float64)) for x in [outputs, *gradients]]
 
 
@@ -307,7 +305,8 @@ def test_batch_normalization_is_that_of_keras(shape):
 
 
 @pytest.mark.parametrize(
-    "arguments", [dict(axis=1), dict(scale=False), dict(center=False), dict(trainable=False)],
+    "arguments",
+    [dict(axis=1), dict(scale=False), dict(center=False), dict(trainable=False)],
     ids=str,
 )
 def test_other_batch_normalization_is_left_to_keras(arguments):
@@ -377,9 +376,7 @@ def test_dropout_mask_depends_on_the_seed_state_only():
                 layer.seed_generator.state, reference.seed_generator.state
             )
     first.seed_generator.state.assign([4, 0])
-    np.testing.assert_array_equal(
-        first(inputs, training=True), inputs * mask(inputs.shape, [4, 0])
-    )
+    np.testing.assert_array_equal(first(inputs, training=True), inputs * mask(inputs.shape, [4, 0]))
 
 
 def test_dropout_gradient_is_the_mask():
