@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from gan_tf.errors import UserError
+from gan_tf.errors import UserError, one_line
 from gan_tf.files import disk_full, is_disk_full, sync
 
 _KEPT = 2
@@ -85,7 +85,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder) -> int | None:
         try:
             checkpoint.read(str(path)).assert_consumed()
         except _UNREADABLE as error:
-            reasons[path] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reasons[path] = one_line(error)
             continue
         for unreadable, reason in reasons.items():
             warnings.warn(f"{unreadable} cannot be read, going on from {path.name} ({reason})")

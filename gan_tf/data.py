@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gan_tf.config import TrainConfig
-from gan_tf.errors import UserError
+from gan_tf.errors import UserError, one_line
 
 SYNTHETIC_IMAGES = 6_000
 _NETWORK_SECONDS = 10  # how long to wait for a server before saying that there is no network
@@ -74,9 +74,9 @@ def _prepared(config):
             builder.download_and_prepare(download_config=options)
     except json_format.ParseError as error:
         folder = Path(config.data_dir or tfds.core.constants.DATA_DIR, config.dataset)
-        raise UserError(f"{_damaged(folder)} ({_one_line(error)})") from error
+        raise UserError(f"{_damaged(folder)} ({one_line(error)})") from error
     except (tfds.download.DownloadError, ConnectionError, OSError) as error:
-        raise UserError(f"cannot prepare {config.dataset}: {_one_line(error)}") from error
+        raise UserError(f"cannot prepare {config.dataset}: {one_line(error)}") from error
     return builder
 
 
@@ -147,10 +147,6 @@ def _read(builder):
 
 def _damaged(folder):
     return f"prepared data is damaged: delete {folder} and run the command again"
-
-
-def _one_line(error):
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
 
 # Right halves of garment outlines, from the top of the neck to the hem, in units of half the image:

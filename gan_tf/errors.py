@@ -7,3 +7,9 @@ class UserError(ValueError):
 
 class RunFailed(RuntimeError):
     """What cannot go on, though it was asked for well; one line that says why. Exit code 1."""
+
+
+def one_line(error: Exception) -> str:
+    """Returns another library's error as its type and the first line of its text."""
+    first_line, _, _ = str(error).strip().partition("\n")
+    return f"{type(error).__name__}: {first_line}"
