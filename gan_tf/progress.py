@@ -5,13 +5,23 @@ import sys
 
 from tqdm import tqdm
 
+from gan_tf.errors import RunFailed
+
 
 def say(text: str):
-    """Prints a line at once; after the reader has gone (`| head`) the run goes on in silence."""
+    """Prints a line at once; after the reader has gone (`| head`) the run goes on in silence.
+
+    Raises:
+      RunFailed: standard output takes no more, as on a full disk.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        # Python writes what is left once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            reason = f"cannot write to standard output: {error.strerror}"
+            raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:

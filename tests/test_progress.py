@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import pytest
+from conftest import ROOT
 
 from gan_tf import progress
 
@@ -22,3 +26,17 @@ def test_a_line_per_epoch_says_how_it_went_and_how_long_it_takes(capsys, epochs,
         f"epoch  3/{epochs}: generator 0.812, discriminator 1.200, D(x) 0.62, D(G(z)) 0.40,"
         f" 150.0 s, 400 images/s{left}\n"
     )
+
+
+def test_output_that_cannot_be_written_ends_a_command_in_one_line():
+    """Not with exit code 0, as if the answers had reached the file."""
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run(
+            [sys.executable, "-m", "gan_tf", "minimax", "--json"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert finished.returncode == 1
+    assert finished.stderr.count("\n") == 1 and "standard output: No space left" in finished.stderr
