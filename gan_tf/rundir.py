@@ -149,19 +149,20 @@ class RunDir:
         """
         try:
             record = json.loads(self.config_path.read_text(encoding="utf-8"))
+            choices, environment = record["config"], record["environment"]
             known = {field.name for field in dataclasses.fields(TrainConfig)}
-            unknown = ", ".join(record["config"].keys() - known)
-            if not unknown:
-                return TrainConfig(**record["config"]), record["environment"]
-            version = record["environment"]["gan_tf"]
+            if not (unknown := choices.keys() - known):
+                return TrainConfig(**choices), environment
+            version = environment["gan_tf"]
         except (FileNotFoundError, NotADirectoryError):
             message = f"--run-dir {self.path} holds no run (it has no config.json): name another"
             raise UserError(message) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self.config_path} is damaged: {error}") from error
         raise UserError(
-            f"{self.config_path} has fields that this version does not know ({unknown}): go on with"
-            f" the run's own version, gan_tf {version}, or name another --run-dir"
+            f"{self.config_path} has fields that this version does not know"
+            f" ({', '.join(sorted(unknown))}): go on with the run's own version, gan_tf {version}, or"
+            " name another --run-dir"
         )
 
     def read_history(self, at_least: int = 0) -> list[dict]:
