@@ -161,8 +161,8 @@ class RunDir:
             raise UserError(f"{self.config_path} is damaged: {error}") from error
         raise UserError(
             f"{self.config_path} has fields that this version does not know"
-            f" ({', '.join(sorted(unknown))}): go on with the run's own version, gan_tf {version}, or"
-            " name another --run-dir"
+            f" ({', '.join(sorted(unknown))}): go on with the run's own version, gan_tf {version},"
+            " or name another --run-dir"
         )
 
     def read_history(self, at_least: int = 0) -> list[dict]:
