@@ -13,6 +13,7 @@ __version__ = "1.0.0"
 _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
     "load_snapshot": "gan_tf.sampling",
+    "load_pretrained": "gan_tf.pretrained",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 

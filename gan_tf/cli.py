@@ -123,8 +123,14 @@ def _gif(run_dir, output, frame_ms, hold_ms):
 
 
 def _sample_flags(parser):
-    """Draw images from the generator of a run."""
-    _add_run_dir(parser)
+    """Draw images from the generator of a run, or from the one that comes with gan_tf."""
+    source = parser.add_mutually_exclusive_group()
+    _add_run_dir(source)
+    source.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
+    )
     parser.add_argument(
         "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
     )
@@ -141,22 +147,29 @@ def _sample_flags(parser):
         default="png",
         help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: png)",
     )
-    parser.add_argument("--output", metavar="FILE", help="default: samples.png or .npy, in the run")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="default: samples.png or .npy, in the run's folder or, pretrained, in the current one",
+    )
     parser.set_defaults(run=_sample)
 
 
-def _sample(run_dir, epoch, count, seed, training_noise, format, output):
+def _sample(run_dir, pretrained, epoch, count, seed, training_noise, format, output):
     if training_noise and not (count is None and seed is None):
         raise UserError("--training-noise has a count and a seed of its own: drop --count, --seed")
+    if pretrained and epoch is not None:
+        raise UserError("--pretrained has an epoch of its own: drop --epoch")
     _import_tensorflow()
     from gan_tf import sampling
+    from gan_tf.pretrained import load_pretrained
 
-    snapshot = sampling.load_snapshot(run_dir, epoch)
+    snapshot = load_pretrained() if pretrained else sampling.load_snapshot(run_dir, epoch)
     if training_noise:
         images = snapshot.sample_training_noise()
     else:
         images = snapshot.sample(64 if count is None else count, seed or 0)
-    output = Path(output or Path(run_dir, f"samples.{format}"))
+    output = Path(output or Path("" if pretrained else run_dir, f"samples.{format}"))
     sampling.write_images(output, images, format)
     say(f"{output}: {len(images)} images from {snapshot.origin}")
 
