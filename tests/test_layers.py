@@ -443,6 +443,7 @@ def test_weights_and_checkpoints_move_both_ways(source, target, tmp_path):
     assert largest_difference(target(inputs).numpy(), source(inputs).numpy()) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # in Keras's own saving
 def test_a_model_trains_by_fit_and_is_saved_and_cloned(tmp_path):
     keras.utils.set_random_seed(0)
     model = make_model(layers)
