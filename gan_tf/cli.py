@@ -139,7 +139,8 @@ def _sample_flags(parser):
     parser.add_argument(
         "--training-noise",
         action="store_true",
-        help="draw the noise of the run's own grids instead: the same PNG, byte for byte",
+        help="draw the noise of the run's own grids instead: the same PNG, byte for byte"
+        " (pretrained: within one grey level of 255)",
     )
     parser.add_argument(
         "--format",
