@@ -3,8 +3,6 @@
 import os
 import sys
 
-from tqdm import tqdm
-
 from gan_tf.errors import RunFailed
 
 
@@ -24,8 +22,10 @@ def say(text: str):
             raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
 
 
-def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:
-    """Returns a bar for one epoch, counted in images; it shows on a terminal only."""
+def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
+    """Returns a tqdm bar for one epoch, counted in images; it shows on a terminal only."""
+    from tqdm import tqdm  # here, as commands that train nothing need none of it
+
     return tqdm(
         desc=f"epoch {epoch}/{epochs}",
         total=images,
@@ -37,7 +37,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int) -> tqdm:
     )
 
 
-def show_step(bar: tqdm, step: int, steps: int, metrics: dict):
+def show_step(bar, step: int, steps: int, metrics: dict):
     """Shows where in the epoch a run is, and its latest losses, beside the bar."""
     bar.set_postfix_str(
         f"batch {step}/{steps}, G {float(metrics['generator_loss']):.3f},"
