@@ -39,11 +39,11 @@ def manual_dir(request):
     return Path(folder).resolve()
 
 
-def command(*arguments, **environment):
-    """Runs a command from the top level to its end; its output is text."""
+def command(*arguments, cwd=ROOT, **environment):
+    """Runs a command, from the top level unless told otherwise, to its end; its output is text."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -66,6 +66,21 @@ def contents(folder):
         path.relative_to(folder): path.read_bytes() if path.is_file() else None
         for path in Path(folder).rglob("*")
     }
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip_a_bit(path, place=None):
+    """Flips bit 0 of a byte, by default the middle one."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if place is None else place] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path):
+    path.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import flip_a_bit, remove, truncate
 
 from gan_tf import UserError, checkpoints
 from gan_tf.models import make_discriminator, make_generator
@@ -82,22 +83,8 @@ def test_the_newest_two_are_kept(tmp_path):
     assert checkpoints.newest(tmp_path) == tmp_path / "ckpt-11"
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 def empty(path):
     path.write_bytes(b"")
-
-
-def remove(path):
-    path.unlink()
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, remove])

@@ -186,10 +186,8 @@ def test_minimax_prints_the_answers_and_draws_them(tmp_path):
 
 
 def test_minimax_prints_one_json_object_and_draws_nothing_unasked(tmp_path):
-    arguments = [sys.executable, "-m", "gan_tf", "minimax", "--json", "--game", "0", "0", "1"]
-    finished = subprocess.run(
-        arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
-    )
+    flags = ["--json", "--game", "0", "0", "1"]
+    finished = command("-m", "gan_tf", "minimax", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
     found = json.loads(finished.stdout)
     assert found["hessian_eigenvalues"] == [-1, 1]
     assert found["rates"]["simultaneous"]["predicted"] == pytest.approx((1 + 1 / 256) ** 0.5)

@@ -2,7 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import NO_NETWORK, contents, refusal
+from conftest import NO_NETWORK, contents, flip_a_bit, refusal, remove
 
 from gan_tf import TrainConfig, UserError
 from gan_tf.data import SYNTHETIC_IMAGES, batches, load_images, synthetic_images
@@ -70,17 +70,11 @@ def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):
     np.testing.assert_array_equal(first, loaded[:100])
 
 
-def truncate(path):
+def cut_short(path):
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.unlink()])
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, remove])
 def test_damaged_prepared_data_is_named_with_the_folder_to_delete(prepared, tmp_path, damage):
     shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
     (record,) = tmp_path.rglob("*train.tfrecord*")

@@ -1,12 +1,9 @@
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, contents, refusal
+from conftest import ROOT, command, contents, flip_a_bit, refusal, remove, truncate
 
 from gan_tf import TrainConfig, UserError, images, load_pretrained, load_snapshot
 from gan_tf.pretrained import WEIGHTS, export
@@ -45,17 +42,6 @@ def test_an_export_can_be_made_again_byte_for_byte(small_run, exported, tmp_path
     assert (tmp_path / "again.npz").read_bytes() == exported.read_bytes()
 
 
-def truncate(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 def forget_hash(path):
     path.write_text("{}")
 
@@ -69,11 +55,11 @@ def make_list(path):
     [
         (".npz", truncate),
         (".npz", flip_a_bit),
-        (".npz", os.remove),
+        (".npz", remove),
         (".json", truncate),
         (".json", forget_hash),
         (".json", make_list),
-        (".json", os.remove),
+        (".json", remove),
     ],
 )
 def test_a_damaged_export_is_named(exported, suffix, damage):
@@ -95,13 +81,8 @@ def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_r
 
 
 def test_the_command_draws_from_it_without_a_run(tmp_path):
-    finished = subprocess.run(
-        [sys.executable, "-m", "gan_tf", "sample", "--pretrained", "--count=9", "--seed=2"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    flags = ["--pretrained", "--count=9", "--seed=2"]
+    finished = command("-m", "gan_tf", "sample", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert finished.stderr == ""
     assert finished.stdout == "samples.png: 9 images from epoch 50 of the pretrained run\n"
     assert list(contents(tmp_path)) == [tmp_path.joinpath("samples.png").relative_to(tmp_path)]
