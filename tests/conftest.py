@@ -183,7 +183,7 @@ else:
     sys.exit()
 
 for descriptor, path in enumerate(streams):
-    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
+    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
 exec(prelude)
 sys.exit(main(arguments))
 """
@@ -212,6 +212,8 @@ class Launcher:
     def start(self, *arguments, prelude=""):
         """Begins a command, after some Python code that says what is special about its world."""
         assert self.pid is None, "the process before was not waited for"
+        for path in self.output, self._errors:  # here, lest a test reads what the last one said
+            path.write_text("")
         streams = [os.devnull, str(self.output), str(self._errors)]
         self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
 

@@ -45,6 +45,25 @@ LAST = f"ckpt-{3 * SMALL_STEPS}"
 KILLS = 20
 
 
+def held_after_step(step, gate):
+    """Code that holds a run between two steps, from when it made the file `gate` till that is gone.
+
+    What a test does meanwhile happens at that point of the run, however slow the machine.
+    """
+    return f"""
+import pathlib, time
+from gan_tf import training
+def make_noise(count, latent_dim, seed, step, original=training.make_noise):
+    if step == {step}:
+        gate = pathlib.Path({str(gate)!r})
+        gate.touch()
+        while gate.exists():
+            time.sleep(0.001)
+    return original(count, latent_dim, seed, step)
+training.make_noise = make_noise
+"""
+
+
 def small(folder, *flags):
     """The command of the small run."""
     return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
@@ -245,7 +264,9 @@ def fill(path, keep_free=0):
             file.truncate(file.tell() - keep_free)
 
 
-def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(small_run, mount, launcher):
+def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
+    small_run, tmp_path, mount, launcher
+):
     folder = mount("size=150m")
     run, filler = folder / "run", folder / "filler"
 
@@ -257,9 +278,11 @@ def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(small_run, mou
         assert_loads(run / "checkpoints" / f"ckpt-{newest_step(run)}")
         assert leftovers(run) == []
 
-    launcher.start(*small(run))
-    launcher.wait_for(lambda: "epoch  1/3" in launcher.output.read_text())
+    gate = tmp_path / "gate"
+    launcher.start(*small(run), prelude=held_after_step(SMALL_STEPS + 2, gate))
+    launcher.wait_for(gate.exists)
     fill(filler)
+    gate.unlink()
     assert_fails("samples/epoch_0002.png: free")
 
     launcher.start(*small(run))  # still full
@@ -388,21 +411,24 @@ def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path
 
 
 def test_10_signals_save_in_mid_epoch_and_the_same_command_goes_on(small_run, tmp_path, launcher):
-    step = 0
+    folder, gate = tmp_path / "run", tmp_path / "gate"
+    saved = 0
     for number, code, said in [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "interrupted\n")]:
-        epoch = step // SMALL_STEPS + 1
-        launcher.start(*small(tmp_path))
-        launcher.wait_for(lambda: f"epoch  {epoch}/3" in launcher.output.read_text())
+        held = saved + SMALL_STEPS + 1
+        launcher.start(*small(folder), prelude=held_after_step(held, gate))
+        launcher.wait_for(gate.exists)
         launcher.signal(number)
+        gate.unlink()
         stopped = launcher.wait()
         assert (stopped.returncode, stopped.stderr) == (code, said)
-        assert f"going on after step {step}," in stopped.stdout or step == 0
-        step = newest_step(tmp_path)
-        assert step > epoch * SMALL_STEPS  # past the end of the epoch, where a save was due
-    finished = launcher.run(*small(tmp_path))
+        assert f"going on after step {saved}," in stopped.stdout or saved == 0
+        saved = newest_step(folder)
+        assert saved == held + 1  # the step that the signal came in was done to its end
+        assert saved % SMALL_STEPS > 0  # not where a save was due
+    finished = launcher.run(*small(folder))
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert f"going on after step {step}," in finished.stdout
-    assert_same_outcome(tmp_path, small_run)
+    assert f"going on after step {saved}," in finished.stdout
+    assert_same_outcome(folder, small_run)
 
 
 # A disk that takes a minute to say that a checkpoint has reached it.
@@ -481,10 +507,9 @@ def test_11_a_history_that_lost_rows_is_refused(run_copy, launcher, damage):
 
 
 def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launcher):
-    folder = tmp_path / "run"
-    launcher.start(*small(folder), prelude=EAGER_TO_SAVE)
-    launcher.wait_for(lambda: newest_step(folder) >= 2)
-    launcher.signal(signal.SIGSTOP)  # so that nothing but the second process could change a file
+    folder, gate = tmp_path / "run", tmp_path / "gate"
+    launcher.start(*small(folder), prelude=held_after_step(2, gate))
+    launcher.wait_for(gate.exists)  # from now on nothing but a second process could change a file
     before = contents(folder)
     for flags in [[], ["--overwrite"]]:
         said = refusal("train.py", *small(folder, *flags)[1:])
