@@ -72,6 +72,10 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
 def flip_a_bit(path, place=None):
     """Flips bit 0 of a byte, by default the middle one."""
     content = bytearray(path.read_bytes())

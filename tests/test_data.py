@@ -2,7 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import NO_NETWORK, contents, flip_a_bit, refusal, remove
+from conftest import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
 
 from gan_tf import TrainConfig, UserError
 from gan_tf.data import SYNTHETIC_IMAGES, batches, load_images, synthetic_images
@@ -68,10 +68,6 @@ def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):
     np.testing.assert_array_equal(loaded, load_images(TrainConfig(data_dir=folder)))
     first = load_images(TrainConfig(data_dir=folder, max_images=100))
     np.testing.assert_array_equal(first, loaded[:100])
-
-
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:-1000])
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, remove])

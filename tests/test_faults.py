@@ -30,6 +30,7 @@ from conftest import (
     assert_same_outcome,
     command,
     contents,
+    cut_short,
     flip_a_bit,
     refusal,
     remove,
@@ -45,12 +46,17 @@ LAST = f"ckpt-{3 * SMALL_STEPS}"
 KILLS = 20
 
 
-def held_after_step(step, gate):
-    """Code that holds a run between two steps, from when it made the file `gate` till that is gone.
+def small(folder, *flags):
+    """The command of the small run."""
+    return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
+
+
+def start_and_hold(launcher, folder, step, gate):
+    """Starts the small run, and holds it after a step until the file `gate`, made there, is gone.
 
     What a test does meanwhile happens at that point of the run, however slow the machine.
     """
-    return f"""
+    prelude = f"""
 import pathlib, time
 from gan_tf import training
 def make_noise(count, latent_dim, seed, step, original=training.make_noise):
@@ -62,11 +68,8 @@ def make_noise(count, latent_dim, seed, step, original=training.make_noise):
     return original(count, latent_dim, seed, step)
 training.make_noise = make_noise
 """
-
-
-def small(folder, *flags):
-    """The command of the small run."""
-    return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
+    launcher.start(*small(folder), prelude=prelude)
+    launcher.wait_for(gate.exists)
 
 
 @pytest.fixture
@@ -279,8 +282,7 @@ def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
         assert leftovers(run) == []
 
     gate = tmp_path / "gate"
-    launcher.start(*small(run), prelude=held_after_step(SMALL_STEPS + 2, gate))
-    launcher.wait_for(gate.exists)
+    start_and_hold(launcher, run, SMALL_STEPS + 2, gate)
     fill(filler)
     gate.unlink()
     assert_fails("samples/epoch_0002.png: free")
@@ -415,8 +417,7 @@ def test_10_signals_save_in_mid_epoch_and_the_same_command_goes_on(small_run, tm
     saved = 0
     for number, code, said in [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "interrupted\n")]:
         held = saved + SMALL_STEPS + 1
-        launcher.start(*small(folder), prelude=held_after_step(held, gate))
-        launcher.wait_for(gate.exists)
+        start_and_hold(launcher, folder, held, gate)
         launcher.signal(number)
         gate.unlink()
         stopped = launcher.wait()
@@ -508,8 +509,7 @@ def test_11_a_history_that_lost_rows_is_refused(run_copy, launcher, damage):
 
 def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launcher):
     folder, gate = tmp_path / "run", tmp_path / "gate"
-    launcher.start(*small(folder), prelude=held_after_step(2, gate))
-    launcher.wait_for(gate.exists)  # from now on nothing but a second process could change a file
+    start_and_hold(launcher, folder, 2, gate)  # so only a second process could change a file
     before = contents(folder)
     for flags in [[], ["--overwrite"]]:
         said = refusal("train.py", *small(folder, *flags)[1:])
@@ -561,10 +561,6 @@ def test_15_a_gif_from_an_empty_folder_is_refused(tmp_path, launcher):
         said = refusal("gif", f"--run-dir={tmp_path}", *flags, run=launcher.run)
         assert str(tmp_path / "samples") in said
         assert contents(tmp_path) == {}
-
-
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:-100])
 
 
 def damage_header(path):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_the_command_draws_from_it_without_a_run(tmp_path):
     finished = command("-m", "gan_tf", "sample", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert finished.stderr == ""
     assert finished.stdout == "samples.png: 9 images from epoch 50 of the pretrained run\n"
-    assert list(contents(tmp_path)) == [tmp_path.joinpath("samples.png").relative_to(tmp_path)]
+    assert list(contents(tmp_path)) == [Path("samples.png")]
     grid = images.make_grid(images.to_uint8(load_pretrained().sample(9, seed=2)), zoom=3)
     np.testing.assert_array_equal(images.read_png(tmp_path / "samples.png"), grid)
 
