@@ -8,12 +8,13 @@ import importlib
 from gan_tf.config import TrainConfig
 from gan_tf.errors import RunFailed, UserError
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
-    "load_snapshot": "gan_tf.sampling",
-    "load_pretrained": "gan_tf.pretrained",
+    "load_snapshot": "gan_tf.snapshots",
+    "load_pretrained": "gan_tf.snapshots",
+    "plot_losses": "gan_tf.artifacts",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from gan_tf import environment
 from gan_tf.config import PRECISIONS, TrainConfig
-from gan_tf.models import make_discriminator, make_generator
-from gan_tf.sampling import Snapshot, make_fixed_noise, make_noise
-from gan_tf.training import make_train_step
+from gan_tf.gan import Gan
+from gan_tf.noise import make_noise
+from gan_tf.snapshots import Snapshot
 
 BATCH_SIZES = (16, 32, 64)
 _ROUNDS = 9
@@ -69,18 +69,12 @@ def _time_steps(batch_size):
 
 def _make_turn(batch_size, fast, precision):
     """Returns a function that runs the step for half a second, and gives seconds per step."""
-    config = TrainConfig()
-    generator = make_generator(fast=fast, precision=precision)
-    discriminator = make_discriminator(fast=fast, precision=precision)
-    optimizers = [tf.keras.optimizers.Adam(config.learning_rate) for _ in range(2)]
-    optimizers[0].build(generator.trainable_variables)
-    optimizers[1].build(discriminator.trainable_variables)
-    train_step = make_train_step()
-    noise = make_noise(batch_size, config.latent_dim, seed=0, index=0)
+    gan = Gan(TrainConfig(batch_size=batch_size, fast=fast, precision=precision))
+    noise = make_noise(batch_size, TrainConfig.latent_dim, seed=0, index=0)
     images = tf.random.stateless_uniform([batch_size, 28, 28, 1], [0, 0], -1, 1)
 
     def step():
-        metrics = train_step(generator, discriminator, *optimizers, images, noise)
+        metrics = gan.train_step(images, noise)
         return float(metrics["generator_loss"])  # waits until the step is done
 
     step()  # traces
@@ -98,8 +92,9 @@ def _make_turn(batch_size, fast, precision):
 
 
 def _time_sampling():
-    latent_dim = TrainConfig().latent_dim
-    snapshot = Snapshot(make_generator(latent_dim), make_fixed_noise(latent_dim, seed=0), "no run")
+    config = TrainConfig()
+    gan = Gan(config)
+    snapshot = Snapshot(gan.generator, gan.fixed_noise, config, epoch=None, origin="no run")
     snapshot.sample(1)
     started = time.perf_counter()
     snapshot.sample(_SAMPLES)

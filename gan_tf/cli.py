@@ -6,16 +6,17 @@ import faulthandler
 import os
 import sys
 import tempfile
-import typing
 import warnings
 from json import dumps
 from pathlib import Path
 
-from gan_tf.config import TrainConfig, flag
-from gan_tf.errors import RunFailed, UserError
-from gan_tf.progress import say
+from gan_tf.config import TrainConfig
+from gan_tf.console import say, say_finished
+from gan_tf.errors import RunFailed, UserError, flag, with_flags
+from gan_tf.files import check_name
+from gan_tf.rundir import RunDir
 
-_DEFAULT_RUN_DIR = TrainConfig().run_dir
+_DEFAULT_RUN_DIR = TrainConfig().run_folder
 
 
 def main(argv=None, command: str | None = None) -> int:
@@ -25,26 +26,30 @@ def main(argv=None, command: str | None = None) -> int:
       argv: the arguments, by default the process's own.
       command: the command that a script stands for; by default the first argument names it.
     """
+    _open_missing_streams()
     if command:
-        parser = _Parser(description=_COMMANDS[command].__doc__)
-        _COMMANDS[command](parser)
+        summary, add_flags = _COMMANDS[command]
+        parser = _Parser(description=summary)
+        add_flags(parser)
     else:
         parser = _Parser(
             prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it."
         )
         commands = parser.add_subparsers(metavar="COMMAND", required=True)
-        for name, add_flags in _COMMANDS.items():
-            summary = add_flags.__doc__
+        for name, (summary, add_flags) in _COMMANDS.items():
             add_flags(commands.add_parser(name, help=summary, description=summary))
     arguments = vars(parser.parse_args(argv))
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         arguments.pop("run")(**arguments)
     except UserError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {with_flags(str(error))}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"{parser.prog}: failed: {error}", file=sys.stderr)
+        print(f"{parser.prog}: failed: {with_flags(str(error))}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"{parser.prog}: failed: not enough memory", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -62,13 +67,19 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
+def _open_missing_streams():
+    """Opens what a shell has closed (`2>&-`), lest the next file takes its number."""
+    for number, name in [(1, "stdout"), (2, "stderr")]:
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "w", encoding="utf-8"))
+
+
 def _train_flags(parser):
-    """Train the DCGAN, or go on with a run that was stopped."""
     for field in dataclasses.fields(TrainConfig):
-        kind = (typing.get_args(field.type) or [field.type])[0]  # of int | None, tuple[int, ...]
+        kind, explanation = field.metadata["kind"], field.metadata["help"]
         several = isinstance(field.default, tuple)
         default = " ".join(map(str, field.default)) if several else field.default
-        explanation = field.metadata["help"]
         if kind is bool:
             parser.add_argument(
                 flag(field.name),
@@ -88,13 +99,17 @@ def _train_flags(parser):
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="remove the run in the folder and start again from epoch 0",
+        help="replace the run in the folder by a new one, from epoch 0",
     )
     parser.set_defaults(run=_train)
 
 
 def _train(overwrite, **choices):
     config = TrainConfig(**choices)
+    run = RunDir(config.run_folder)
+    if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
+        say_finished(run.path, config.epochs)
+        return
     _import_tensorflow()
     from gan_tf.training import train
 
@@ -102,7 +117,6 @@ def _train(overwrite, **choices):
 
 
 def _gif_flags(parser):
-    """Make an animated GIF of a run's training progress."""
     _add_run_dir(parser)
     parser.add_argument(
         "--output", metavar="FILE", help="default: training.gif in the run's folder"
@@ -116,24 +130,32 @@ def _gif_flags(parser):
     parser.set_defaults(run=_gif)
 
 
-def _gif(run_dir, output, frame_ms, hold_ms):
-    from gan_tf.rundir import RunDir
+def _gif(run_dir, **choices):
+    from gan_tf import artifacts
 
-    say(RunDir(run_dir).write_gif(output, frame_ms, hold_ms))
+    say(artifacts.write_gif(RunDir(run_dir), **choices))
+
+
+def _draw_flags(parser):
+    _add_run_dir(parser)
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="which ones to lay side by side (default: --snapshot-epochs of the run, and the last)",
+    )
+    parser.set_defaults(run=_draw)
+
+
+def _draw(run_dir, epochs):
+    from gan_tf import artifacts
+
+    say("\n".join(map(str, artifacts.draw(RunDir(run_dir), epochs))))
 
 
 def _sample_flags(parser):
-    """Draw images from the generator of a run, or from the one that comes with gan_tf."""
-    source = parser.add_mutually_exclusive_group()
-    _add_run_dir(source)
-    source.add_argument(
-        "--pretrained",
-        action="store_true",
-        help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
-    )
-    parser.add_argument(
-        "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
-    )
+    _add_source(parser)
     parser.add_argument("--count", type=int, metavar="N", help="how many images (default: 64)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the noise (default: 0)")
     parser.add_argument(
@@ -156,27 +178,24 @@ def _sample_flags(parser):
     parser.set_defaults(run=_sample)
 
 
-def _sample(run_dir, pretrained, epoch, count, seed, training_noise, format, output):
+def _sample(count, seed, training_noise, format, output, **source):
     if training_noise and not (count is None and seed is None):
         raise UserError("--training-noise has a count and a seed of its own: drop --count, --seed")
-    if pretrained and epoch is not None:
-        raise UserError("--pretrained has an epoch of its own: drop --epoch")
-    _import_tensorflow()
-    from gan_tf import sampling
-    from gan_tf.pretrained import load_pretrained
+    if output is None:
+        output = Path("" if source["pretrained"] else source["run_dir"], f"samples.{format}")
+    check_name(output)
+    snapshot = _load_snapshot(**source)
+    from gan_tf.snapshots import write_images
 
-    snapshot = load_pretrained() if pretrained else sampling.load_snapshot(run_dir, epoch)
     if training_noise:
         images = snapshot.sample_training_noise()
     else:
         images = snapshot.sample(64 if count is None else count, seed or 0)
-    output = Path(output or Path("" if pretrained else run_dir, f"samples.{format}"))
-    sampling.write_images(output, images, format)
+    write_images(output, images, format)
     say(f"{output}: {len(images)} images from {snapshot.origin}")
 
 
 def _minimax_flags(parser):
-    """Solve the minimax game of the homework, run it, and draw it."""
     parser.add_argument(
         "--game",
         type=float,
@@ -218,7 +237,6 @@ def _minimax(game, output_dir, json, **choices):
 
 
 def _benchmark_flags(parser):
-    """Time the training step on this machine, each way of computing it side by side."""
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=_benchmark)
 
@@ -234,10 +252,33 @@ def _benchmark(json):
 def _add_run_dir(parser):
     parser.add_argument(
         "--run-dir",
-        default=_DEFAULT_RUN_DIR,
+        default=str(_DEFAULT_RUN_DIR),
         metavar="NAME",
         help=f"folder of the run (default: {_DEFAULT_RUN_DIR})",
     )
+
+
+def _add_source(parser):
+    """Flags for where a trained generator comes from; `_load_snapshot` takes them."""
+    source = parser.add_mutually_exclusive_group()
+    _add_run_dir(source)
+    source.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
+    )
+    parser.add_argument(
+        "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
+    )
+
+
+def _load_snapshot(run_dir, pretrained, epoch):
+    if pretrained and epoch is not None:
+        raise UserError("--pretrained has an epoch of its own: drop --epoch")
+    _import_tensorflow()
+    from gan_tf.snapshots import load_pretrained, load_snapshot
+
+    return load_pretrained() if pretrained else load_snapshot(run_dir, epoch)
 
 
 def _import_tensorflow():
@@ -247,6 +288,7 @@ def _import_tensorflow():
     away for the time of the import. A crash in native code is still reported, by faulthandler.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
@@ -262,12 +304,15 @@ def _import_tensorflow():
             os.dup2(terminal, 2)
             os.close(terminal)
     tensorflow.get_logger().setLevel("ERROR")
+    tensorflow.keras.config.set_floatx("float32")  # for the same reason
+    tensorflow.keras.config.set_image_data_format("channels_last")
 
 
 _COMMANDS = {
-    "train": _train_flags,
-    "gif": _gif_flags,
-    "sample": _sample_flags,
-    "minimax": _minimax_flags,
-    "benchmark": _benchmark_flags,
+    "train": ("Train the DCGAN, or go on with a run that was stopped.", _train_flags),
+    "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
+    "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
+    "sample": ("Draw images from a trained generator.", _sample_flags),
+    "minimax": ("Solve the minimax game of the homework, run it, and draw it.", _minimax_flags),
+    "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
 }

@@ -3,21 +3,30 @@
 import dataclasses
 import math
 import operator
+import os
 import struct
+from pathlib import Path
 
 from gan_tf.errors import UserError
+from gan_tf.files import check_name
 
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
+OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python
+_MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
 
 
-def flag(field_name: str) -> str:
-    """Returns the command-line spelling of a field: `batch_size` is `--batch-size`."""
-    return "--" + field_name.replace("_", "-")
+def _choice(default, kind, help: str, decides_numbers: bool = True):
+    """A field of `TrainConfig`.
 
-
-def _choice(default, help: str):
-    return dataclasses.field(default=default, metadata={"help": help})
+    Args:
+      default: its value where none is given.
+      kind: type of the value, or of each one where there are several.
+      help: what it is, for `--help`.
+      decides_numbers: whether a run that goes on must have the same value as when it began.
+    """
+    metadata = {"kind": kind, "help": help, "decides_numbers": decides_numbers}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,71 +36,114 @@ class TrainConfig:
     Each field is also a flag of `python train.py`. Everything random in a run follows from `seed`.
 
     Raises:
-      UserError: a value is out of range or of the wrong type; the text names the flag.
+      UserError: a value is out of range or of the wrong type; the text names the argument.
     """
 
-    epochs: int = _choice(50, "passes over the training images")
-    batch_size: int = _choice(64, "images per training step; the homework asks for 16, 32 or 64")
-    learning_rate: float = _choice(1e-4, "Adam's learning rate, the same for both networks")
-    seed: int = _choice(0, "where all randomness of the run starts")
-    latent_dim: int = _choice(100, "length of the generator's noise vector")
-    dataset: str = _choice("fashion_mnist", "training images: " + ", ".join(DATASETS))
-    data_dir: str | None = _choice(None, "where TFDS keeps prepared data (TFDS's default if unset)")
+    epochs: int = _choice(50, int, "passes over the training images", decides_numbers=False)
+    batch_size: int = _choice(64, int, "images per training step; the homework asks for 16, 32, 64")
+    learning_rate: float = _choice(1e-4, float, "Adam's learning rate, the same for both networks")
+    seed: int = _choice(0, int, "where all randomness of the run starts")
+    latent_dim: int = _choice(100, int, "length of the generator's noise vector")
+    dataset: str = _choice("fashion_mnist", str, "training images: " + ", ".join(DATASETS))
+    data_dir: str | None = _choice(
+        None,
+        str,
+        "where TFDS keeps prepared data (TFDS's default if unset)",
+        decides_numbers=False,
+    )
     manual_dir: str | None = _choice(
-        None, "folder with the data set's files, if already downloaded"
+        None,
+        str,
+        "folder with the data set's files, if already downloaded",
+        decides_numbers=False,
     )
-    max_images: int | None = _choice(None, "train on the first N images only, for a quick try")
-    run_dir: str | None = _choice(None, "folder of the run (runs/DATASET if unset)")
+    max_images: int | None = _choice(None, int, "train on the first N images only, for a quick try")
+    run_dir: str | None = _choice(
+        None, str, "folder of the run (runs/DATASET if unset)", decides_numbers=False
+    )
     snapshot_epochs: tuple[int, ...] = _choice(
-        (10, 30, 50), "epochs after which the generator is kept; the last one always is"
+        (10, 30, 50),
+        int,
+        "epochs after which the generator is kept; the last one always is",
+        decides_numbers=False,
     )
-
     fast: bool = _choice(
-        True, "compute convolutions with fewer operations: the same result, up to rounding"
+        True, bool, "compute convolutions with fewer operations: the same result, up to rounding"
     )
-    precision: str = _choice("float32", "of products in convolutions: " + ", ".join(PRECISIONS))
+    precision: str = _choice(
+        "float32", str, "of products in convolutions: " + ", ".join(PRECISIONS)
+    )
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "latent_dim"):
+        for name in ("epochs", "batch_size"):
             self._set(name, whole_number(name, getattr(self, name), at_least=1))
+        self._set("latent_dim", whole_number("latent_dim", self.latent_dim, 1, _MOST_NOISE))
         self._set("seed", whole_number("seed", self.seed, at_least=0, at_most=2**32 - 1))
         if self.max_images is not None:
             self._set("max_images", whole_number("max_images", self.max_images, at_least=1))
             if self.batch_size > self.max_images:
                 raise UserError(
-                    f"--batch-size {self.batch_size} is larger than --max-images {self.max_images}"
+                    f"`batch_size` {self.batch_size} is larger than `max_images` {self.max_images}"
                 )
         self._set("learning_rate", _positive_number("learning_rate", self.learning_rate))
+        own_images = isinstance(self.dataset, str) and self.dataset.startswith(OWN_IMAGES)
         for name, known in [("dataset", DATASETS), ("precision", PRECISIONS)]:
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in known and not (name == "dataset" and own_images):
                 raise UserError(
-                    f"{flag(name)} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
+                    f"`{name}` must be one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
         if not isinstance(self.fast, bool):
-            raise UserError(f"--fast must be True or False, not {self.fast!r}")
-        epochs = [
-            whole_number("snapshot_epochs", epoch, at_least=1) for epoch in self.snapshot_epochs
-        ]
-        self._set("snapshot_epochs", tuple(sorted(set(epochs))))
-        self._set("run_dir", str(self.run_dir or f"runs/{self.dataset}"))
-        for name in ("data_dir", "manual_dir"):
+            raise UserError(f"`fast` must be True or False, not {self.fast!r}")
+        self._set("snapshot_epochs", _epochs("snapshot_epochs", self.snapshot_epochs))
+        for name in ("run_dir", "data_dir", "manual_dir"):
             if getattr(self, name) is not None:
-                self._set(name, str(getattr(self, name)))
+                self._set(name, folder_name(name, getattr(self, name)))
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)  # the dataclass is frozen
 
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run: `run_dir`, or runs/DATASET where that is unset."""
+        return Path("runs", self.dataset) if self.run_dir is None else Path(self.run_dir)
+
+    def differences(self, other: "TrainConfig") -> list[str]:
+        """Returns a text for each field that decides the numbers and is not the same in both."""
+        return [
+            f"`{field.name}` is {getattr(self, field.name)}, was {getattr(other, field.name)}"
+            for field in dataclasses.fields(self)
+            if field.metadata["decides_numbers"]
+            and getattr(self, field.name) != getattr(other, field.name)
+        ]
+
 
 def whole_number(name: str, value, at_least: int, at_most: int | None = None) -> int:
-    """Returns `value` as an int; a UserError names the flag if it is none, or out of range."""
+    """Returns `value` as an int; a UserError names the argument if it is none, or out of range."""
     try:
         number = operator.index(value)
     except TypeError:
         number = None
     if number is None or number < at_least or (at_most is not None and number > at_most):
         limit = f"{at_least} or more" if at_most is None else f"from {at_least} to {at_most}"
-        raise UserError(f"{flag(name)} must be a whole number, {limit}, not {value!r}")
+        raise UserError(f"`{name}` must be a whole number, {limit}, not {value!r}")
     return number
+
+
+def folder_name(name: str, value) -> str:
+    """Returns a folder's name as text; a UserError names the argument if it is no name."""
+    try:
+        check_name(value)
+    except (UserError, TypeError) as error:
+        raise UserError(f"`{name}`: {error}") from error
+    return os.fspath(value)
+
+
+def _epochs(name, values) -> tuple[int, ...]:
+    try:
+        values = list(values)
+    except TypeError:
+        raise UserError(f"`{name}` must be a list of epochs, not {values!r}") from None
+    return tuple(sorted({whole_number(name, value, at_least=1) for value in values}))
 
 
 def _positive_number(name, value) -> float:
@@ -101,5 +153,5 @@ def _positive_number(name, value) -> float:
     except (TypeError, ValueError, OverflowError):
         computed = math.nan
     if not (math.isfinite(computed) and computed > 0):
-        raise UserError(f"{flag(name)} must be a finite float32 number above 0, not {value!r}")
+        raise UserError(f"`{name}` must be a finite float32 number above 0, not {value!r}")
     return number

@@ -7,9 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 import gan_tf
+from gan_tf.errors import UserError
 
-# Another value of one of these may change the last bits of a result.
-DECIDING = ("tensorflow", "threads", "onednn", "gpus", "processor")
+# Another value of one of these may change the last bits of a result. What an older run did not
+# record had this value.
+DECIDING = {
+    "tensorflow": None,
+    "threads": None,
+    "onednn": True,
+    "onednn_isa": None,
+    "eager": False,
+    "gpus": 0,
+    "processor": None,
+}
 
 
 def describe() -> dict:
@@ -20,15 +30,52 @@ def describe() -> dict:
         "tensorflow": tf.__version__,
         "keras": tf.keras.__version__,
         "numpy": np.__version__,
-        "threads": tf.config.threading.get_intra_op_parallelism_threads() or usable_cores(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
+        "threads": _threads(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false"),
+        "onednn_isa": os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA"),
+        "eager": tf.config.functions_run_eagerly(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "processor": processor(),
     }
 
 
+def differences(here: dict, there: dict) -> list[str]:
+    """Returns a text for each part of two environments that may change the last bits."""
+    return [
+        f"{name} is {here[name]}, was {there.get(name, unrecorded)}"
+        for name, unrecorded in DECIDING.items()
+        if here[name] != there.get(name, unrecorded)
+    ]
+
+
+def require_keras():
+    """Refuses Keras settings that the networks are not written for.
+
+    Raises:
+      UserError: names the setting, and what it must be.
+    """
+    settings = {
+        "backend": (tf.keras.backend.backend(), "tensorflow"),
+        "floatx": (tf.keras.backend.floatx(), "float32"),
+        "image_data_format": (tf.keras.backend.image_data_format(), "channels_last"),
+    }
+    for name, (value, needed) in settings.items():
+        if value != needed:
+            raise UserError(
+                f"Keras's {name} is {value}, and must be {needed}: change it in ~/.keras/keras.json"
+                " or where your program sets it"
+            )
+
+
+def _threads():
+    """How many threads compute one operation; TensorFlow starts as many as there are cores."""
+    by_variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    by_program = tf.config.threading.get_intra_op_parallelism_threads()
+    return by_program or (int(by_variable) if by_variable.isdigit() else 0) or usable_cores()
+
+
 def usable_cores() -> int:
-    """Returns how many cores this process may use, which is how many threads TensorFlow starts."""
+    """Returns how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()

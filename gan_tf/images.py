@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gan_tf.errors import UserError
 
+GRID_COUNT = 16  # images in a run's own grids, as in the TensorFlow tutorial
 _GAP = 2  # pixels between the images of a grid, before it is enlarged
-_ZOOM = 3
+ZOOM = 3  # side of the square that each pixel becomes in a run's grids
 _CAPTION_HEIGHT = 24  # pixels
 
 
@@ -55,9 +56,14 @@ def write_samples(path, samples) -> np.ndarray:
     Returns:
       `[grid_height, grid_width]` uint8.
     """
-    grid = make_grid(to_uint8(samples), zoom=_ZOOM)
-    Path(path).write_bytes(imageio.imwrite("<bytes>", grid, extension=".png"))
+    grid = make_grid(to_uint8(samples), zoom=ZOOM)
+    write_png(path, grid)
     return grid
+
+
+def write_png(path, pixels):
+    """Writes grey levels, `[height, width]` uint8, as a PNG."""
+    Path(path).write_bytes(imageio.imwrite("<bytes>", pixels, extension=".png"))
 
 
 def read_png(path) -> np.ndarray:
@@ -78,6 +84,12 @@ def with_caption(pixels, text: str) -> np.ndarray:
     middle = (width / 2, height + _CAPTION_HEIGHT / 2)
     ImageDraw.Draw(canvas).text(middle, text, fill=255, font=font, anchor="mm")
     return np.asarray(canvas)
+
+
+def side_by_side(panels) -> np.ndarray:
+    """Lays pictures `[height, width]` uint8 in a row, with black below those that are lower."""
+    height = max(panel.shape[0] for panel in panels)
+    return np.hstack([np.pad(panel, [[0, height - len(panel)], [0, 0]]) for panel in panels])
 
 
 def write_gif(path, frames, frame_ms: int, hold_ms: int):

@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib
 from matplotlib.figure import Figure
 
 _BLUE, _VERMILION, _GREY = "#0072b2", "#d55e00", "#666666"  # colour-blind-safe: Okabe and Ito
@@ -10,36 +11,53 @@ _BLUE, _VERMILION, _GREY = "#0072b2", "#d55e00", "#666666"  # colour-blind-safe:
 def write_loss_curves(path, history, marked_epochs):
     """Draws the losses of both networks over all epochs into a PNG.
 
+    Args: as for `draw_loss_curves`; `path` is the file.
+    """
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):  # whatever the user's own style is
+        draw_loss_curves(history, marked_epochs).savefig(path, format="png")
+
+
+def draw_loss_curves(history, marked_epochs=()) -> Figure:
+    """Draws the losses of both networks over all epochs.
+
     Args:
-      path: the file.
       history: rows of history.csv as dicts, at least one; losses in nats, means over the epoch.
       marked_epochs: epochs to mark; those beyond the last row are left out.
     """
-    figure = Figure(figsize=[8, 4.5], dpi=120, layout="constrained")
+    figure = Figure(figsize=[8, 4.8], dpi=120, layout="constrained")
     axes = figure.add_subplot()
     epochs = [row["epoch"] for row in history]
-    for network, colour in [("discriminator", _BLUE), ("generator", _VERMILION)]:
+    chance = {"discriminator": (_BLUE, 2, "2 ln 2"), "generator": (_VERMILION, 1, "ln 2")}
+    for network, (colour, terms, name) in chance.items():
         mean = [row[f"{network}_loss"] for row in history]
         spread = [row[f"{network}_loss_std"] for row in history]
         low = [m - s for m, s in zip(mean, spread)]
         high = [m + s for m, s in zip(mean, spread)]
-        axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(epochs, mean, color=colour, marker=".", label=f"{network} loss")
-    for level, name in [(math.log(2), "ln 2"), (2 * math.log(2), "2 ln 2")]:
-        axes.axhline(level, color=_GREY, linestyle="--", linewidth=1)
-        axes.annotate(
-            f" {name}",
-            [1, level],
-            xycoords=("axes fraction", "data"),
-            color=_GREY,
-            verticalalignment="center",
+        label = f"{network} loss" + (", real and generated term added" if terms == 2 else "")
+        axes.plot(epochs, mean, color=colour, marker=".", label=label)
+        axes.fill_between(
+            epochs,
+            low,
+            high,
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+            label="± standard deviation over the epoch's steps",
         )
-    for epoch in marked_epochs:
-        if epoch <= epochs[-1]:
-            axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1)
-    axes.set_title("Losses of both networks; dashed: a discriminator that cannot tell")
+        axes.axhline(
+            terms * math.log(2),
+            color=colour,
+            linestyle="--",
+            linewidth=1,
+            label=f"{name} = {terms * math.log(2):.3f}: {network} where no image can be told",
+        )
+    kept = [epoch for epoch in marked_epochs if epoch <= epochs[-1]]
+    for epoch in kept:
+        label = "epochs whose generator is kept" if epoch == kept[0] else None
+        axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1, label=label)
+    axes.set_title("Losses of both networks")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (nats), mean ± standard deviation")
+    axes.set_ylabel("cross-entropy (nats), mean over the epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend()
-    figure.savefig(path, format="png")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    return figure

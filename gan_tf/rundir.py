@@ -1,4 +1,4 @@
-"""A run on disk: the names of its files, its lock, its config, its history."""
+"""A run on disk: the names of its files, its lock, its config, its tables."""
 
 import contextlib
 import csv
@@ -7,38 +7,59 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
-import numpy as np
-
-from gan_tf import files, images, plots
-from gan_tf.config import TrainConfig, flag, whole_number
+import gan_tf
+from gan_tf import files
+from gan_tf.config import TrainConfig, folder_name
 from gan_tf.errors import UserError
+from gan_tf.lock import FolderLock
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing keeps two processes off one run there
-    fcntl = None
-
-# Where a run lies, where its data comes from and how far it goes may change from start to start;
-# everything else decides its numbers.
-_MAY_CHANGE = {"run_dir", "data_dir", "manual_dir", "epochs"}
-_COUNTS = {"epoch", "step"}  # the columns of history.csv that are whole numbers
-_LOCK = "lock"
+# What a run folder holds and how: 1 was gan_tf 1.0, which did not write it down; 2 adds columns to
+# history.csv. docs/CHANGELOG.md tells what each version reads.
+FORMAT = 2
+_WHOLE_NUMBERS = {"epoch", "step"}  # the columns of a table that are whole numbers
+_ASIDE = ".replaced"  # where an old run waits until the new one has its first checkpoint
 
 
 class RunDir:
-    """The folder of one training run; see the README for what it holds."""
+    """The folder of one training run; see the README for what it holds.
+
+    Args:
+      path: its name.
+
+    Raises:
+      UserError: it is no name for a folder.
+    """
 
     def __init__(self, path):
-        self.path = Path(path)
+        self.path = Path(folder_name("run_dir", path))
         self.config_path = self.path / "config.json"
         self.history_path = self.path / "history.csv"
         self.checkpoints = self.path / "checkpoints"
         self.snapshots = self.path / "snapshots"
         self.samples = self.path / "samples"
         self.loss_curves_path = self.path / "loss_curves.png"
+        self.epochs_path = self.path / "epochs.png"
+        self.training_images_path = self.path / "training_images.png"
         self.gif_path = self.path / "training.gif"
+        self._lock = None
+        # The names that are a run's own, folder by folder; whatever else lies there is not touched.
+        tensors = r"\.(index|data-\d{5}-of-\d{5})"
+        self._own = {
+            self.path: re.compile(
+                r"config\.json|history\.csv|(loss_curves|epochs|training_images)\.png"
+                r"|training\.gif|events\.out\.tfevents\..*"
+            ),
+            self.checkpoints: re.compile(r"ckpt-\d+" + tensors),
+            self.snapshots: re.compile(r"epoch_\d{4,}" + tensors),
+            self.samples: re.compile(r"epoch_\d{4,}\.png"),
+        }
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Returns the path prefix of a checkpoint."""
+        return self.checkpoints / f"ckpt-{step}"
 
     def snapshot_path(self, epoch: int) -> Path:
         """Returns the path prefix of a snapshot."""
@@ -48,13 +69,19 @@ class RunDir:
         """Returns the path of the grid of the run's fixed noise."""
         return self.samples / f"epoch_{epoch:04}.png"
 
+    def checkpoint_steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint, newest first, readable or not."""
+        return sorted(_numbers(self.checkpoints, r"ckpt-(\d+)\.(?:index|data-.*)"), reverse=True)
+
     def snapshot_epochs(self) -> list[int]:
         """Returns the epochs that have a snapshot, in order."""
-        return sorted(_by_epoch(self.snapshots, ".index"))
+        return sorted(_numbers(self.snapshots, r"epoch_(\d+)\.index"))
 
     def sample_paths(self) -> dict[int, Path]:
         """Returns the grids by epoch, in order of their numbers: as text 10000 is before 9999."""
-        return dict(sorted(_by_epoch(self.samples, ".png").items()))
+        return dict(sorted(_numbers(self.samples, r"epoch_(\d+)\.png").items()))
+
+    # ----------------------------------------------------------------------- whose folder it is
 
     @contextlib.contextmanager
     def locked(self):
@@ -63,49 +90,130 @@ class RunDir:
         Raises:
           UserError: another process holds the run, or the folder cannot be made or written to.
         """
-        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        files.check_tensorflow_name(self.path)
         try:
+            made = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / _LOCK, "a+", encoding="ascii")
         except OSError as error:
-            raise self._unusable(error) from error
-        with lock:
-            if fcntl:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed even by kill -9
-                except BlockingIOError:
-                    lock.seek(0)
-                    raise UserError(
-                        f"--run-dir {self.path} is in use by process {lock.read()}: wait for it"
-                    ) from None
-            try:
-                self._write_process_id(lock)
+            raise UserError(f"`run_dir` {self.path} cannot be used: {error.strerror}") from error
+        try:
+            with FolderLock(self.path) as self._lock:
                 yield
-            finally:
-                lock.truncate(0)
-                if not self.config_path.exists():
-                    Path(lock.name).unlink()
-                    for path in made:
+                begun = self.config_path.exists()
+        except BaseException:
+            begun = self.config_path.exists()
+            raise
+        finally:
+            if self._lock and not begun:
+                self._lock.remove()
+            self._lock = None
+            if not begun:
+                for path in made:
+                    with contextlib.suppress(OSError):  # another run may have begun beside it
                         path.rmdir()
 
-    def _write_process_id(self, lock):
-        lock.truncate(0)
-        try:
-            os.write(lock.fileno(), str(os.getpid()).encode())  # no buffer to fail again at close
-        except OSError as error:
-            raise self._unusable(error) from error
+    def check_held(self):
+        """Makes sure that a locked run is still this process's own, before it writes to it.
 
-    def _unusable(self, error):
-        return UserError(f"--run-dir {self.path} cannot be used: {error.strerror}")
+        Raises:
+          RunFailed: the folder was moved or removed, or another process has taken it over.
+        """
+        if self._lock:
+            self._lock.check()
 
-    def clear(self):
-        """Removes what a run has written here, and nothing else."""
-        for folder in (self.checkpoints, self.snapshots, self.samples):
-            shutil.rmtree(folder, ignore_errors=True)
-        for path in (self.history_path, self.loss_curves_path, self.gif_path, self.config_path):
-            path.unlink(missing_ok=True)
-        for path in self.path.glob("events.out.tfevents.*"):
-            path.unlink()
+    @contextlib.contextmanager
+    def writing(self, path):
+        """Gives a temporary path, as `files.written_whole` does, if the run is still our own."""
+        self.check_held()
+        with files.written_whole(path) as unfinished:
+            yield unfinished
+
+    def prepare(self):
+        """Makes the run's folders, and finds out now, not after an epoch, if one is not usable.
+
+        Raises:
+          UserError: names what cannot be written to.
+        """
+        for folder in self._own:
+            try:
+                if folder.is_symlink() and not folder.exists():
+                    raise UserError(f"{folder} is a link to nothing: remove it")
+                folder.mkdir(exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                if files.is_disk_full(error):
+                    raise files.disk_full(folder) from error
+                raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+            for path in files.entries(folder):
+                if self._own[folder].fullmatch(path.name) and not path.is_file():
+                    raise UserError(f"{path} is not a file: remove it")
+
+    def remove_unfinished(self):
+        """Removes what a killed process was still writing, and nothing else."""
+        for folder, names in self._own.items():
+            files.remove_unfinished(folder, names)
+        for folder in (self.checkpoints, self.snapshots):
+            for path in files.entries(folder):  # how TensorFlow names what it has not finished
+                if re.fullmatch(r"(ckpt-\d+|epoch_\d{4,})_temp", path.name):
+                    shutil.rmtree(path)
+
+    def own_files(self) -> list[Path]:
+        """Returns every file of the run, in order of the names."""
+        return sorted(
+            path
+            for folder, names in self._own.items()
+            for path in files.entries(folder)
+            if names.fullmatch(path.name) and path.is_file()
+        )
+
+    # ------------------------------------------------------------- an old run that is overwritten
+
+    def check_replaceable(self):
+        """Refuses to replace what is not known to be a run of gan_tf, of any version.
+
+        Raises:
+          UserError: the folder holds files with a run's names, and no config.json of gan_tf.
+        """
+        if os.path.lexists(self.config_path):
+            self.read_config(any_format=True)
+        else:
+            self._check_empty()
+
+    def set_aside(self) -> int:
+        """Moves the files of the run out of the way of a new one; returns how many they are."""
+        self.check_replaceable()
+        own = self.own_files()
+        for path in own:
+            _aside(path.parent).mkdir(exist_ok=True)
+            os.replace(path, _aside(path.parent) / path.name)
+        return len(own)
+
+    def bring_back(self):
+        """Puts a run that was set aside back in its place, over what a new one has written."""
+        if any(_aside(folder).exists() for folder in self._own):
+            for path in self.own_files():
+                path.unlink()
+        # config.json comes last, as a sign that all is there.
+        for folder in reversed(self._own):
+            for path in reversed(files.entries(_aside(folder))):
+                os.replace(path, folder / path.name)
+        self.drop_aside()
+
+    def drop_aside(self):
+        """Removes a run that was set aside."""
+        for folder in self._own:
+            if _aside(folder).exists():
+                shutil.rmtree(_aside(folder))
+
+    def settle(self):
+        """Ends a replacement that was killed: a new run with a checkpoint stays, or the old returns."""
+        if self.config_path.exists() and self.checkpoint_steps():
+            self.drop_aside()
+        else:
+            self.bring_back()
+
+    # --------------------------------------------------------------------------------- config.json
 
     def check(self, config: TrainConfig):
         """Refuses to go on with a run that was begun with other settings.
@@ -113,151 +221,182 @@ class RunDir:
         Raises:
           UserError: the text names each field that differs, with both values.
         """
-        if not self.config_path.exists():
-            if self.checkpoints.exists():
-                raise UserError(
-                    f"{self.checkpoints} is there, but no config.json: name another --run-dir,"
-                    " or add --overwrite to start again from epoch 0"
-                )
+        if not os.path.lexists(self.config_path):
+            self._check_empty()
             return
         begun, _ = self.read_config()
-        differing = [
-            f"{flag(field.name)} is {getattr(config, field.name)}, was {getattr(begun, field.name)}"
-            for field in dataclasses.fields(TrainConfig)
-            if field.name not in _MAY_CHANGE
-            and getattr(config, field.name) != getattr(begun, field.name)
-        ]
+        differing = config.differences(begun)
         if config.epochs < begun.epochs:
-            differing.append(f"--epochs is {config.epochs}, was {begun.epochs}: it may only grow")
+            done = self._epochs_begun()
+            if config.epochs < done:
+                differing.append(f"`epochs` is {config.epochs}, and {done} are begun or done")
         if differing:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing)}):"
-                " use its settings, or another --run-dir"
+                " use its settings, or another `run_dir`"
             )
+
+    def _check_empty(self):
+        if names := ", ".join(path.name for path in self.own_files()[:3]):
+            raise UserError(
+                f"{self.path} holds {names} but no config.json, so it is not known to be a run:"
+                " name another `run_dir`, or move the files away"
+            )
+
+    def _epochs_begun(self):
+        history = self.read_history()
+        last_step = history[-1]["step"] if history else 0
+        return len(history) + (self.checkpoint_steps()[:1] > [last_step])
+
+    def is_finished(self, config: TrainConfig) -> bool:
+        """Tells, without any heavy import, whether nothing is left to do for this config.
+
+        Raises:
+          UserError: as for `check`.
+        """
+        if not self.config_path.exists():
+            return False
+        self.check(config)
+        if config.epochs != self.read_config()[0].epochs:
+            return False
+        history = self.read_history()
+        made = (self.loss_curves_path, self.epochs_path, self.gif_path)
+        return (
+            len(history) == config.epochs
+            and history[-1]["step"] in self.checkpoint_steps()
+            and config.epochs in self.snapshot_epochs()
+            and all(path.exists() for path in made)
+        )
 
     def write_config(self, config: TrainConfig, environment: dict):
         """Records the choices of the run and what it runs on."""
-        record = {"config": dataclasses.asdict(config), "environment": environment}
-        with files.written_whole(self.config_path) as unfinished:
+        record = {
+            "format": FORMAT,
+            "config": dataclasses.asdict(config),
+            "environment": environment,
+        }
+        with self.writing(self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    def read_config(self) -> tuple[TrainConfig, dict]:
+    def read_config(self, any_format: bool = False) -> tuple[TrainConfig | None, dict]:
         """Returns the choices of the run, and what it was begun on.
 
+        Args:
+          any_format: find out only whether the folder holds a run of gan_tf, of any version; where
+            this version does not know the format, the choices are None.
+
         Raises:
-          UserError: there is no run in the folder, or its config.json is damaged.
+          UserError: there is no run in the folder, its config.json is damaged, or it is of a format
+            that this version does not know.
         """
         try:
-            record = json.loads(self.config_path.read_text(encoding="utf-8"))
+            record = json.loads(files.read_text(self.config_path))
             choices, environment = record["config"], record["environment"]
+            version, format = environment["gan_tf"], record.get("format", 1)
             known = {field.name for field in dataclasses.fields(TrainConfig)}
-            if not (unknown := choices.keys() - known):
+            unknown = choices.keys() - known
+            if format in range(1, FORMAT + 1) and not unknown:
                 return TrainConfig(**choices), environment
-            version = environment["gan_tf"]
         except (FileNotFoundError, NotADirectoryError):
-            message = f"--run-dir {self.path} holds no run (it has no config.json): name another"
+            message = f"`run_dir` {self.path} holds no run (it has no config.json): name another"
             raise UserError(message) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{self.config_path} is damaged: {error}") from error
+        except OSError as error:
+            raise UserError(f"cannot read {self.config_path}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{self.config_path} is damaged, or not of gan_tf: {error}: bring it back from a"
+                " copy, or name another `run_dir`"
+            ) from error
+        if any_format:
+            return None, environment
+        if unknown:
+            reason = f"has fields that gan_tf {gan_tf.__version__} does not know"
+            reason += f" ({', '.join(sorted(map(str, unknown)))})"
+        else:
+            reason = f"is of format {format}, and gan_tf {gan_tf.__version__} knows 1 to {FORMAT}"
         raise UserError(
-            f"{self.config_path} has fields that this version does not know"
-            f" ({', '.join(sorted(unknown))}): go on with the run's own version, gan_tf {version},"
-            " or name another --run-dir"
+            f"{self.config_path} {reason}: go on with the run's own version, gan_tf {version},"
+            " or name another `run_dir`"
         )
 
-    def read_history(self, at_least: int = 0) -> list[dict]:
+    # -------------------------------------------------------------------------------------- tables
+
+    def read_history(self, at_least: int = 0, columns=()) -> list[dict]:
         """Returns the rows of history.csv, one per finished epoch, the first one first.
 
+        Args:
+          at_least: how many epochs it must hold.
+          columns: names that must have a value in every row.
+
         Raises:
-          UserError: it is damaged, or holds less than the first `at_least` epochs.
+          UserError: it is damaged, or something is missing.
         """
-        rows = []
         try:
-            if self.history_path.exists():
-                with open(self.history_path, newline="", encoding="utf-8") as file:
-                    rows = [
-                        {name: (int if name in _COUNTS else float)(row[name]) for name in row}
-                        for row in csv.DictReader(file)
-                    ]
-            epochs = [row["epoch"] for row in rows]
-            whole = epochs == list(range(1, len(rows) + 1)) and len(rows) >= at_least
-        except (ValueError, TypeError, KeyError, csv.Error):  # depending on the damage
-            whole = False
-        if not whole:
+            rows = read_table(self.history_path)
+        except OSError as error:
+            raise UserError(f"cannot read {self.history_path}: {error.strerror}") from error
+        except (ValueError, csv.Error):
+            rows = None
+        if (
+            rows is None
+            or len(rows) < at_least
+            or [row.get("epoch") for row in rows] != list(range(1, len(rows) + 1))
+            or any(row.get(name) is None for row in rows for name in ("step", *columns))
+        ):
             raise UserError(
-                f"{self.history_path} has lost rows or is damaged: bring it back from a copy, or"
-                " add --overwrite to start again from epoch 0"
+                f"{self.history_path} has lost rows or columns, or is damaged: bring it back from a"
+                " copy, or add `overwrite` to start again from epoch 0"
             )
         return rows
 
     def write_history(self, rows: list[dict]):
         """Puts history.csv in place anew: the file is small, and so no row can be torn."""
-        with files.written_whole(self.history_path) as unfinished:
-            with open(unfinished, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, rows[0])
-                writer.writeheader()
-                writer.writerows(rows)
-
-    def write_samples(self, epoch: int, samples) -> np.ndarray:
-        """Writes the grid of an epoch, and returns its pixels.
-
-        Args:
-          epoch: whole number >= 1.
-          samples: `[count, 28, 28, 1]` float32 in [-1, 1].
-        """
-        with files.written_whole(self.sample_path(epoch)) as unfinished:
-            return images.write_samples(unfinished, samples)
-
-    def write_loss_curves(self, snapshot_epochs):
-        """Draws loss_curves.png from history.csv."""
-        with files.written_whole(self.loss_curves_path) as unfinished:
-            plots.write_loss_curves(unfinished, self.read_history(), snapshot_epochs)
-
-    def write_gif(self, output=None, frame_ms: int = 200, hold_ms: int = 2000) -> str:
-        """Animates the grids of the run so far, in the order of their epochs.
-
-        Args:
-          output: the file, training.gif in the run's folder if None.
-          frame_ms: how long each frame stands, in milliseconds; GIF counts in steps of 10.
-          hold_ms: how long the last frame stands.
-
-        Returns:
-          What was made, in one line.
-
-        Raises:
-          UserError: there are no grids yet, one is damaged or of another size, or a duration is
-            less than 10 ms.
-        """
-        for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
-            whole_number(name, value, at_least=10)
-        paths = self.sample_paths()
-        if not paths:
-            raise UserError(f"no frames for a GIF: {self.samples} holds no epoch_*.png yet")
-        frames = []
-        for epoch, path in paths.items():
-            frames.append(images.with_caption(images.read_png(path), f"epoch {epoch}"))
-            if frames[-1].shape != frames[0].shape:
-                raise UserError(
-                    f"{path} is not of the size of the first frame, {next(iter(paths.values()))}:"
-                    " remove the one that is foreign to the run"
-                )
-        output = Path(output or self.gif_path)
-        with files.written_whole(output) as unfinished:
-            images.write_gif(unfinished, frames, frame_ms, hold_ms)
-        height, width = frames[0].shape
-        seconds = (frame_ms * (len(frames) - 1) + hold_ms) / 1000
-        return (
-            f"{output}: {len(frames)} frames of {width} x {height} pixels, {seconds:.1f} s,"
-            f" {output.stat().st_size / 1e6:.2f} MB"
-        )
-
-    def contents(self) -> list[str]:
-        """Returns the path of every file of the run, in order of their names, without the lock."""
-        paths = (path for path in self.path.rglob("*") if path.is_file() and path.name != _LOCK)
-        return [str(path) for path in sorted(paths)]
+        with self.writing(self.history_path) as unfinished:
+            write_table(unfinished, rows)
 
 
-def _by_epoch(folder, suffix):
-    """Maps the number in each name epoch_NNNN to its path."""
-    names = ((re.fullmatch(r"epoch_(\d+)", path.stem), path) for path in folder.glob("*" + suffix))
+def read_table(path) -> list[dict]:
+    """Returns the rows of a CSV with a header; nothing where there is no file.
+
+    Returns:
+      A dict for each row: numbers, or None where a cell is empty.
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError, csv.Error: it is no such table.
+    """
+    try:
+        text = files.read_text(path)
+    except FileNotFoundError:
+        return []
+    rows = []
+    for cells in csv.DictReader(text.splitlines()):
+        if None in cells or None in cells.values():
+            raise ValueError("a row is longer or shorter than the header")
+        rows.append({name: _number(name, cell) for name, cell in cells.items()})
+    return rows
+
+
+def write_table(path, rows: list[dict]):
+    """Writes rows under a header of all their names; a cell is empty where a row lacks one."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _number(name, cell):
+    if cell == "":
+        return None
+    return int(cell) if name in _WHOLE_NUMBERS else float(cell)
+
+
+def _numbers(folder, pattern):
+    """Maps the number in each name of a folder that fits a pattern to its path."""
+    names = ((re.fullmatch(pattern, path.name), path) for path in files.entries(folder))
     return {int(match[1]): path for match, path in names if match}
+
+
+def _aside(folder):
+    return folder / _ASIDE

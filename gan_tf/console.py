@@ -1,5 +1,6 @@
 """What a terminal, or a log file, shows of a training run."""
 
+import errno
 import os
 import sys
 
@@ -7,7 +8,9 @@ from gan_tf.errors import RunFailed
 
 
 def say(text: str):
-    """Prints a line at once; after the reader has gone (`| head`) the run goes on in silence.
+    """Prints a line at once.
+
+    After the reader has gone (`| head`, a closed terminal) the run goes on in silence.
 
     Raises:
       RunFailed: standard output takes no more, as on a full disk.
@@ -17,7 +20,7 @@ def say(text: str):
     except OSError as error:
         # Python writes what is left once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
+        if error.errno not in (errno.EPIPE, errno.EIO):
             reason = f"cannot write to standard output: {error.strerror}"
             raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
 
@@ -57,6 +60,11 @@ def print_epoch(row: dict, epochs: int):
     if epoch < epochs:
         line += f", {_duration(row['seconds'] * (epochs - epoch))} left"
     say(line)
+
+
+def say_finished(folder, epochs: int):
+    """Says of a run that nothing is left to do."""
+    say(f"{folder} is finished: {epochs} epochs; for more raise --epochs")
 
 
 def _duration(seconds):

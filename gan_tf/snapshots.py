@@ -1,0 +1,181 @@
+"""A trained generator ready to draw, from a run, from a file, or from the package."""
+
+import dataclasses
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from gan_tf import checkpoints, environment, files, images
+from gan_tf.config import TrainConfig, whole_number
+from gan_tf.errors import UserError, one_line
+from gan_tf.models import make_generator
+from gan_tf.noise import make_fixed_noise, make_noise
+from gan_tf.rundir import RunDir
+
+PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
+_BATCH = 256
+_MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A trained generator, and the run that it comes from.
+
+    Attributes:
+      generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
+      fixed_noise: `[16, latent_dim]` float32, the noise of the run's own samples.
+      config: the `TrainConfig` of the run.
+      epoch: after which epoch; None for a checkpoint before the first snapshot.
+      origin: the same in words.
+    """
+
+    generator: tf.keras.Sequential
+    fixed_noise: tf.Variable
+    config: TrainConfig
+    epoch: int | None
+    origin: str
+
+    def sample(self, count: int = 64, seed: int = 0) -> np.ndarray:
+        """Draws new images.
+
+        Args:
+          count: how many; the first ones are the same for every count, up to rounding.
+          seed: seed of the noise, 0 to 2**32 - 1.
+
+        Returns:
+          `[count, 28, 28, 1]` float32 in [-1, 1].
+
+        Raises:
+          UserError: a number is out of range.
+        """
+        count = whole_number("count", count, at_least=1)
+        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
+        batches = []
+        for index, first in enumerate(range(0, count, _BATCH)):
+            noise = make_noise(_BATCH, self.config.latent_dim, seed, index)[: count - first]
+            batches.append(generate(self.generator, noise))
+        return np.concatenate(batches)
+
+    def sample_training_noise(self) -> np.ndarray:
+        """Draws the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
+        return generate(self.generator, self.fixed_noise)
+
+
+def generate(generator, noise) -> np.ndarray:
+    """Draws images with BatchNorm in inference mode.
+
+    Args:
+      generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
+      noise: `[count, latent_dim]` float32.
+
+    Returns:
+      `[count, 28, 28, 1]` float32 in [-1, 1].
+    """
+    return generator(noise, training=False).numpy()
+
+
+def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
+    """Restores the generator of a run.
+
+    Args:
+      run_dir: folder of the run.
+      epoch: one of the run's snapshots; by default the latest one, or while there is none the
+        newest checkpoint of the training.
+
+    Raises:
+      UserError: there is no such run or snapshot (the text lists those that exist), or it is
+        damaged.
+    """
+    run = RunDir(run_dir)
+    files.check_tensorflow_name(run.path)
+    config, _ = run.read_config()
+    if epoch is not None:
+        epoch = whole_number("epoch", epoch, at_least=1)
+    epochs, steps = run.snapshot_epochs(), run.checkpoint_steps()
+    if epoch is None and epochs:
+        epoch = epochs[-1]
+    if epoch in epochs:
+        path, origin = run.snapshot_path(epoch), f"epoch {epoch}"
+    elif epoch is None and steps:
+        path = run.checkpoint_path(steps[0])
+        origin = f"checkpoint {path.name}"
+    else:
+        existing = ", ".join(map(str, epochs)) or "none yet"
+        wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
+        raise UserError(f"{run.snapshots} holds {wanted}; `epoch` may be: {existing}")
+    snapshot = _blank(config, epoch, origin)
+    checkpoints.restore_snapshot(path, snapshot.generator, snapshot.fixed_noise)
+    return snapshot
+
+
+def load_pretrained(path=PRETRAINED) -> Snapshot:
+    """Restores a generator without its run: by default the one that comes with the package.
+
+    Args:
+      path: the `.npz` file of `gan_tf.export.write_weights`; its `.json` lies beside it.
+
+    Raises:
+      UserError: one of the two files is missing, damaged, or of another generator.
+    """
+    path = Path(path)
+    again = "install gan_tf again, or export it again if it is yours"
+    try:
+        record = json.loads(files.read_text(path.with_suffix(".json")))
+        config, epoch = TrainConfig(**record["config"]), int(record["epoch"])
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES} bytes")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            raise ValueError("the SHA-256 of the weights is not the recorded one")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {again}"
+        ) from error
+    snapshot = _blank(config, epoch, f"epoch {epoch} of the pretrained run")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            for name, weight in named_weights(snapshot.generator).items():
+                values = arrays[name].astype(np.float32)
+                if not np.isfinite(values).all():
+                    raise ValueError(f"{name} is not finite")
+                weight.assign(values)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} holds no generator of this kind ({error}): {again}") from error
+    return snapshot
+
+
+def named_weights(generator) -> dict:
+    """Maps names like "4/kernel" to weights; Keras's own layer names count up with every model."""
+    return {
+        f"{index}/{weight.name}": weight
+        for index, layer in enumerate(generator.layers)
+        for weight in layer.weights
+    }
+
+
+def write_images(path, samples, format: str):
+    """Writes samples as one PNG grid, as in a run's own folder, or as a NumPy array.
+
+    Args:
+      path: the file.
+      samples: `[count, 28, 28, 1]` float32 in [-1, 1].
+      format: "png" or "npy".
+    """
+    with files.written_whole(path) as unfinished:
+        if format == "png":
+            images.write_samples(unfinished, samples)
+        else:
+            content = io.BytesIO()  # NumPy's own way into a file does not tell why it fails
+            np.save(content, samples, allow_pickle=False)
+            unfinished.write_bytes(content.getvalue())
+
+
+def _blank(config, epoch, origin):
+    environment.require_keras()
+    generator = make_generator(config.latent_dim, config.fast, config.precision)
+    fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
+    return Snapshot(generator, fixed_noise, config, epoch, origin)
