@@ -27,37 +27,33 @@ def draw_loss_curves(history, marked_epochs=()) -> Figure:
     figure = Figure(figsize=[8, 4.8], dpi=120, layout="constrained")
     axes = figure.add_subplot()
     epochs = [row["epoch"] for row in history]
-    chance = {"discriminator": (_BLUE, 2, "2 ln 2"), "generator": (_VERMILION, 1, "ln 2")}
-    for network, (colour, terms, name) in chance.items():
+    handles, labels = [], []
+    for network, colour, terms, level in [
+        ("discriminator", _BLUE, " (real and generated term added)", 2 * math.log(2)),
+        ("generator", _VERMILION, "", math.log(2)),
+    ]:
         mean = [row[f"{network}_loss"] for row in history]
         spread = [row[f"{network}_loss_std"] for row in history]
         low = [m - s for m, s in zip(mean, spread)]
         high = [m + s for m, s in zip(mean, spread)]
-        label = f"{network} loss" + (", real and generated term added" if terms == 2 else "")
-        axes.plot(epochs, mean, color=colour, marker=".", label=label)
-        axes.fill_between(
-            epochs,
-            low,
-            high,
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-            label="± standard deviation over the epoch's steps",
-        )
-        axes.axhline(
-            terms * math.log(2),
-            color=colour,
-            linestyle="--",
-            linewidth=1,
-            label=f"{name} = {terms * math.log(2):.3f}: {network} where no image can be told",
-        )
-    kept = [epoch for epoch in marked_epochs if epoch <= epochs[-1]]
-    for epoch in kept:
-        label = "epochs whose generator is kept" if epoch == kept[0] else None
-        axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1, label=label)
+        (line,) = axes.plot(epochs, mean, color=colour, marker=".")
+        band = axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+        chance = axes.axhline(level, color=colour, linestyle="--", linewidth=1)
+        name = "2 ln 2" if terms else "ln 2"
+        handles += [(line, band), chance]
+        labels += [
+            f"{network} loss{terms} ± standard deviation of the steps",
+            f"{name} = {level:.3f}: {network} loss where the discriminator cannot tell",
+        ]
+    for epoch in marked_epochs:
+        if epoch <= epochs[-1]:
+            kept = axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1)
+            if epoch == marked_epochs[0]:
+                handles.append(kept)
+                labels.append("epochs whose generator is kept")
     axes.set_title("Losses of both networks")
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy (nats), mean over the epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
     return figure
