@@ -1,4 +1,4 @@
-"""What docs/results publishes of a real run, and what the README tells of it."""
+"""What docs/results publishes of a real run, and what docs/results.md tells of it."""
 
 import math
 import re
@@ -11,29 +11,28 @@ from conftest import ROOT
 from gan_tf.rundir import RunDir
 
 RESULTS = ROOT / "docs" / "results"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## What 50 epochs make")[2].partition("\n## ")[0]
+PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_quotes_the_history_of_the_published_run():
-    """Every number with three decimals in its section stands in a published history.csv."""
+def test_the_page_quotes_the_history_of_the_published_run():
+    """Every number with three decimals on it stands in a published history.csv."""
     rows = RunDir(RESULTS).read_history(at_least=50)
     rows_of_both = rows + RunDir(RESULTS / "seed_1").read_history(at_least=10)
     known = {f"{value:.3f}" for row in rows_of_both for value in row.values()}
-    quoted = set(re.findall(r"\d+\.\d{3}\b", SECTION))
+    quoted = set(re.findall(r"\d+\.\d{3}\b", PAGE))
     assert len(quoted) > 10
     assert quoted <= known | {f"{math.log(2):.3f}", f"{math.log(4):.3f}"}
     end = rows[-1]
     losses = f"generator {end['generator_loss']:.3f}, discriminator {end['discriminator_loss']:.3f}"
-    assert losses in SECTION
-    assert f"{statistics.median(row['seconds'] for row in rows):.1f} s (median)" in SECTION
+    assert losses in PAGE
+    assert f"{statistics.median(row['seconds'] for row in rows):.1f} s (median)" in PAGE
 
 
-def test_the_readme_quotes_how_far_two_seeds_differ():
+def test_the_page_quotes_how_far_two_seeds_differ():
     rows = RunDir(RESULTS).read_history(), RunDir(RESULTS / "seed_1").read_history(at_least=10)
     for network in ["generator", "discriminator"]:
         losses = [[row[f"{network}_loss"] for row in run[:10]] for run in rows]
-        assert f"{np.abs(np.subtract(*losses)).max():.2f} ({network})" in SECTION
+        assert f"{np.abs(np.subtract(*losses)).max():.2f} ({network})" in PAGE
 
 
 def test_the_animation_shows_the_published_grids_and_is_small():
