@@ -14,6 +14,7 @@ _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
     "load_snapshot": "gan_tf.snapshots",
     "load_pretrained": "gan_tf.snapshots",
+    "export_generator": "gan_tf.export",
     "plot_losses": "gan_tf.artifacts",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]

@@ -94,7 +94,7 @@ def _make_turn(batch_size, fast, precision):
 def _time_sampling():
     config = TrainConfig()
     gan = Gan(config)
-    snapshot = Snapshot(gan.generator, gan.fixed_noise, config, epoch=None, origin="no run")
+    snapshot = Snapshot(gan.generator, gan.fixed_noise, config, {}, None, "no run")
     snapshot.sample(1)
     started = time.perf_counter()
     snapshot.sample(_SAMPLES)

@@ -13,7 +13,7 @@ from gan_tf import checkpoints, environment, files, images
 from gan_tf.config import TrainConfig, whole_number
 from gan_tf.errors import UserError, one_line
 from gan_tf.models import make_generator
-from gan_tf.noise import make_fixed_noise, make_noise
+from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.rundir import RunDir
 
 PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
@@ -29,6 +29,7 @@ class Snapshot:
       generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
       fixed_noise: `[16, latent_dim]` float32, the noise of the run's own samples.
       config: the `TrainConfig` of the run.
+      environment: the versions and the machine that the run began on, as in its config.json.
       epoch: after which epoch; None for a checkpoint before the first snapshot.
       origin: the same in words.
     """
@@ -36,6 +37,7 @@ class Snapshot:
     generator: tf.keras.Sequential
     fixed_noise: tf.Variable
     config: TrainConfig
+    environment: dict
     epoch: int | None
     origin: str
 
@@ -55,10 +57,37 @@ class Snapshot:
         count = whole_number("count", count, at_least=1)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         batches = []
-        for index, first in enumerate(range(0, count, _BATCH)):
-            noise = make_noise(_BATCH, self.config.latent_dim, seed, index)[: count - first]
+        for first in range(0, count, _BATCH):
+            noise = self._noise(seed, first // _BATCH)[: count - first]
             batches.append(generate(self.generator, noise))
         return np.concatenate(batches)
+
+    def interpolate(self, waypoints, steps: int = 8, seed: int = 0) -> np.ndarray:
+        """Draws the images on the way between some images of `sample`.
+
+        Args:
+          waypoints: at least two numbers of images, counted from 0 as `sample(count, seed)` draws
+            them; the way leads from each to the next.
+          steps: images on the way from one to the next, both included; at least 2.
+          seed: seed of the noise.
+
+        Returns:
+          `[len(waypoints) - 1, steps, 28, 28, 1]` float32 in [-1, 1].
+
+        Raises:
+          UserError: a number is out of range.
+        """
+        steps = whole_number("steps", steps, at_least=2, at_most=10_000)
+        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
+        places = [whole_number("waypoints", place, at_least=0) for place in waypoints]
+        if len(places) < 2:
+            raise UserError(f"`waypoints` must be at least two numbers of images, not {places}")
+        noise = [self._noise(seed, place // _BATCH)[place % _BATCH] for place in places]
+        legs = [walk(start, end, steps) for start, end in zip(noise, noise[1:])]
+        return np.stack([generate(self.generator, leg) for leg in legs])
+
+    def _noise(self, seed, batch):
+        return make_noise(_BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
         """Draws the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
@@ -92,7 +121,7 @@ def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
     """
     run = RunDir(run_dir)
     files.check_tensorflow_name(run.path)
-    config, _ = run.read_config()
+    config, there = run.read_config()
     if epoch is not None:
         epoch = whole_number("epoch", epoch, at_least=1)
     epochs, steps = run.snapshot_epochs(), run.checkpoint_steps()
@@ -107,7 +136,7 @@ def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
         existing = ", ".join(map(str, epochs)) or "none yet"
         wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
         raise UserError(f"{run.snapshots} holds {wanted}; `epoch` may be: {existing}")
-    snapshot = _blank(config, epoch, origin)
+    snapshot = _blank(config, there, epoch, origin)
     checkpoints.restore_snapshot(path, snapshot.generator, snapshot.fixed_noise)
     return snapshot
 
@@ -116,7 +145,7 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
     """Restores a generator without its run: by default the one that comes with the package.
 
     Args:
-      path: the `.npz` file of `gan_tf.export.write_weights`; its `.json` lies beside it.
+      path: the `.npz` file of an export; its `.json` lies beside it.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
@@ -125,7 +154,8 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
     again = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
-        config, epoch = TrainConfig(**record["config"]), int(record["epoch"])
+        config, there = TrainConfig(**record["config"]), record["environment"]
+        epoch = None if record["epoch"] is None else int(record["epoch"])
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")
         content = path.read_bytes()
@@ -135,7 +165,7 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {again}"
         ) from error
-    snapshot = _blank(config, epoch, f"epoch {epoch} of the pretrained run")
+    snapshot = _blank(config, there, epoch, f"epoch {epoch} of the pretrained run")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             for name, weight in named_weights(snapshot.generator).items():
@@ -174,8 +204,8 @@ def write_images(path, samples, format: str):
             unfinished.write_bytes(content.getvalue())
 
 
-def _blank(config, epoch, origin):
+def _blank(config, there, epoch, origin):
     environment.require_keras()
     generator = make_generator(config.latent_dim, config.fast, config.precision)
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
-    return Snapshot(generator, fixed_noise, config, epoch, origin)
+    return Snapshot(generator, fixed_noise, config, there, epoch, origin)
