@@ -71,29 +71,29 @@ def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
     return None
 
 
-def save_snapshot(run: RunDir, epoch: int, generator, fixed_noise: tf.Variable):
-    """Writes the generator, and the noise of the run's own samples, after an epoch.
+def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Variable):
+    """Writes the generator, its average if there is one, and the noise of the run's own samples.
 
     Raises:
       RunFailed: as for `save`.
     """
     run.check_held()
-    snapshot = tf.train.Checkpoint(generator=generator, fixed_noise=fixed_noise)
+    snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
     _write(snapshot, run.snapshot_path(epoch))
 
 
-def restore_snapshot(path, generator, fixed_noise: tf.Variable):
-    """Restores the generator from a snapshot or a checkpoint of the training.
+def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
+    """Restores a generator from a snapshot or a checkpoint of the training.
 
     Args:
       path: the path prefix.
-      generator: Keras model, built.
+      generators: Keras models, built, by the names that `save_snapshot` gave them.
       fixed_noise: `[16, latent_dim]` float32.
 
     Raises:
       UserError: the files are damaged or fit another generator.
     """
-    snapshot = tf.train.Checkpoint(generator=generator, fixed_noise=fixed_noise)
+    snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
     try:
         snapshot.read(str(path)).assert_existing_objects_matched().expect_partial()
     except _UNREADABLE as error:

@@ -11,6 +11,7 @@ from gan_tf.errors import UserError
 from gan_tf.files import check_name
 
 PRECISIONS = ("float32", "bfloat16")
+UPDATES = ("simultaneous", "alternating")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
 OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python
 _MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
@@ -74,6 +75,24 @@ class TrainConfig:
         "float32", str, "of products in convolutions: " + ", ".join(PRECISIONS)
     )
 
+    # What may make better images than the homework's choices; docs/results.md measures each.
+    update: str = _choice(
+        "simultaneous", str, "both networks move at once, or the discriminator first: alternating"
+    )
+    beta_1: float = _choice(0.9, float, "Adam's decay of the mean gradient, for both networks")
+    discriminator_learning_rate: float | None = _choice(
+        None, float, "Adam's learning rate of the discriminator (--learning-rate if unset)"
+    )
+    ema_decay: float = _choice(
+        0.0, float, "draw from an average of the generator's weights, such as 0.999; 0 is off"
+    )
+    augment: bool = _choice(
+        False, bool, "shift and cut out parts of the images that the discriminator sees"
+    )
+    label_smoothing: float = _choice(
+        0.0, float, "by how much less than certain the discriminator shall be of real images"
+    )
+
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
             self._set(name, whole_number(name, getattr(self, name), at_least=1))
@@ -86,14 +105,24 @@ class TrainConfig:
                     f"`batch_size` {self.batch_size} is larger than `max_images` {self.max_images}"
                 )
         self._set("learning_rate", _positive_number("learning_rate", self.learning_rate))
+        if self.discriminator_learning_rate is not None:
+            name = "discriminator_learning_rate"
+            self._set(name, _positive_number(name, self.discriminator_learning_rate))
+        for name in ("beta_1", "ema_decay", "label_smoothing"):
+            self._set(name, _share(name, getattr(self, name)))
         own_images = isinstance(self.dataset, str) and self.dataset.startswith(OWN_IMAGES)
-        for name, known in [("dataset", DATASETS), ("precision", PRECISIONS)]:
+        for name, known in [
+            ("dataset", DATASETS),
+            ("precision", PRECISIONS),
+            ("update", UPDATES),
+        ]:
             if getattr(self, name) not in known and not (name == "dataset" and own_images):
                 raise UserError(
                     f"`{name}` must be one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
-        if not isinstance(self.fast, bool):
-            raise UserError(f"`fast` must be True or False, not {self.fast!r}")
+        for name in ("fast", "augment"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"`{name}` must be True or False, not {getattr(self, name)!r}")
         self._set("snapshot_epochs", _epochs("snapshot_epochs", self.snapshot_epochs))
         for name in ("run_dir", "data_dir", "manual_dir"):
             if getattr(self, name) is not None:
@@ -144,6 +173,16 @@ def _epochs(name, values) -> tuple[int, ...]:
     except TypeError:
         raise UserError(f"`{name}` must be a list of epochs, not {values!r}") from None
     return tuple(sorted({whole_number(name, value, at_least=1) for value in values}))
+
+
+def _share(name, value) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < 1:
+        raise UserError(f"`{name}` must be a number from 0 to below 1, not {value!r}")
+    return number
 
 
 def _positive_number(name, value) -> float:

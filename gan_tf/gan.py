@@ -5,6 +5,7 @@ import threading
 import tensorflow as tf
 
 from gan_tf import environment
+from gan_tf.augment import shift_and_cut_out
 from gan_tf.config import TrainConfig
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
@@ -29,7 +30,7 @@ class Gan:
     Seeds Keras's, NumPy's and Python's global random state with the seed of the run.
 
     Args:
-      config: `latent_dim`, `learning_rate`, `seed`, `fast` and `precision`.
+      config: all that concerns networks, losses and optimizers.
 
     Raises:
       UserError: Keras is set up otherwise than the networks need it.
@@ -37,31 +38,127 @@ class Gan:
 
     def __init__(self, config: TrainConfig):
         environment.require_keras()
+        self.config = config
+        networks = (config.fast, config.precision)
+        self.averaged_generator = None
         with _seeding:
             tf.keras.utils.set_random_seed(config.seed)  # initial weights, Dropout's seeds
-            self.generator = make_generator(config.latent_dim, config.fast, config.precision)
-            self.discriminator = make_discriminator(config.fast, config.precision)
-        self.generator_optimizer = tf.keras.optimizers.Adam(config.learning_rate)
-        self.discriminator_optimizer = tf.keras.optimizers.Adam(config.learning_rate)
+            self.generator = make_generator(config.latent_dim, *networks)
+            self.discriminator = make_discriminator(*networks)
+            if config.ema_decay:
+                self.averaged_generator = make_generator(config.latent_dim, *networks)
+                self.averaged_generator.set_weights(self.generator.get_weights())
+        rate = config.learning_rate
+        self.generator_optimizer = tf.keras.optimizers.Adam(rate, beta_1=config.beta_1)
+        rate = config.discriminator_learning_rate or rate
+        self.discriminator_optimizer = tf.keras.optimizers.Adam(rate, beta_1=config.beta_1)
         # Only a built optimizer has the variables that a checkpoint is restored into.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
         self.step = tf.Variable(0, dtype=tf.int64, name="step")  # moves made
-        self._train_step = make_train_step()
 
+    @tf.function
     def train_step(self, real_images, noise) -> dict:
-        """Makes one move of both players; see `make_train_step`."""
-        metrics = self._train_step(
-            self.generator,
-            self.discriminator,
-            self.generator_optimizer,
-            self.discriminator_optimizer,
-            real_images,
-            noise,
-        )
+        """Makes one move of both players.
+
+        By default both gradients are taken at the same point, before either network moves: this is
+        *simultaneous* gradient descent/ascent, as in TensorFlow's tutorial. With `update` set to
+        "alternating" the discriminator moves first, as in Goodfellow et al. 2014, and the generator
+        descends against the discriminator that it now faces.
+
+        Args:
+          real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].
+          noise: `[batch, latent_dim]` float32, unit Gaussian.
+
+        Returns:
+          A dict of float32 scalars, one for each name in `METRICS`: losses in nats, means over the
+          batch; D(x) and D(G(z)) as mean probabilities; the discriminator's accuracies; the
+          Euclidean norms of both gradients. All are taken where the gradients are; alternating,
+          those of the discriminator before its move, and the generator's loss after it.
+        """
+        if self.config.update == "alternating":
+            metrics = self._move_in_turn(real_images, noise)
+        else:
+            metrics = self._move_at_once(real_images, noise)
         self.step.assign_add(1)
+        if self.averaged_generator:
+            self._update_average()
         return metrics
+
+    def _move_at_once(self, real_images, noise):
+        with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
+            fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
+            real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
+            fake_logits = self._discriminate(fake_images, draw=1)
+            loss_of_generator = generator_loss(fake_logits)
+            loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
+
+        generator_gradients = generator_tape.gradient(
+            loss_of_generator, self.generator.trainable_variables
+        )
+        discriminator_gradients = discriminator_tape.gradient(
+            loss_of_discriminator, self.discriminator.trainable_variables
+        )
+        self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
+        self.discriminator_optimizer.apply(
+            discriminator_gradients, self.discriminator.trainable_variables
+        )
+        losses = loss_of_generator, loss_of_discriminator
+        gradients = generator_gradients, discriminator_gradients
+        return _metrics(losses, real_logits, fake_logits, gradients)
+
+    def _move_in_turn(self, real_images, noise):
+        generator_tape, discriminator_tape = tf.GradientTape(), tf.GradientTape()
+        with generator_tape:
+            fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
+        with discriminator_tape:
+            real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
+            fake_logits = self._discriminate(fake_images, draw=1)
+            loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
+        discriminator_gradients = discriminator_tape.gradient(
+            loss_of_discriminator, self.discriminator.trainable_variables
+        )
+        self.discriminator_optimizer.apply(
+            discriminator_gradients, self.discriminator.trainable_variables
+        )
+        with generator_tape:  # goes on recording
+            loss_of_generator = generator_loss(self._discriminate(fake_images, draw=2))
+        generator_gradients = generator_tape.gradient(
+            loss_of_generator, self.generator.trainable_variables
+        )
+        self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
+        losses = loss_of_generator, loss_of_discriminator
+        gradients = generator_gradients, discriminator_gradients
+        return _metrics(losses, real_logits, fake_logits, gradients)
+
+    def _discriminate(self, images, draw):
+        if self.config.augment:
+            images = shift_and_cut_out(images, self.config.seed, 3 * self.step + draw)
+        return self.discriminator(images, training=True)
+
+    def _discriminator_loss(self, real_logits, fake_logits):
+        return discriminator_loss(real_logits, fake_logits, 1.0 - self.config.label_smoothing)
+
+    def _update_average(self):
+        """Moves the averaged generator towards the generator, BatchNorm's statistics too.
+
+        In early steps the average is over fewer of them: it would else be mostly the random
+        weights of the beginning. Source: Yazici et al. 2019; the ramp is that of TensorFlow's
+        `ExponentialMovingAverage(num_updates)`.
+        """
+        moves = tf.cast(self.step, tf.float32)
+        decay = tf.minimum(self.config.ema_decay, (1.0 + moves) / (10.0 + moves))
+        for average, weight in zip(self.averaged_generator.weights, self.generator.weights):
+            average.assign_sub((1.0 - decay) * (average - weight))
+
+    @property
+    def generators(self) -> dict:
+        """The generators by the names that they have in checkpoints and snapshots."""
+        generators = {"generator": self.generator}
+        if self.averaged_generator:
+            generators["averaged_generator"] = self.averaged_generator
+        return generators
 
     def checkpoint(self, **variables) -> tf.train.Checkpoint:
         """Gathers the whole state of a training run, ready to be saved or restored.
@@ -79,7 +176,7 @@ class Gan:
             if hasattr(layer, "seed_generator")
         ]
         return tf.train.Checkpoint(
-            generator=self.generator,
+            **self.generators,
             discriminator=self.discriminator,
             generator_optimizer=self.generator_optimizer,
             discriminator_optimizer=self.discriminator_optimizer,
@@ -90,57 +187,14 @@ class Gan:
         )
 
 
-def make_train_step():
-    """Returns a training step, a fresh `tf.function` that serves one pair of networks.
-
-    Both gradients are taken at the same point, before either network moves: this is *simultaneous*
-    gradient descent/ascent, as in TensorFlow's tutorial; Goodfellow et al. 2014 alternate.
-
-    The step is called as `train_step(generator, discriminator, generator_optimizer,
-    discriminator_optimizer, real_images, noise)` with
-
-      real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].
-      noise: `[batch, latent_dim]` float32, unit Gaussian.
-
-    and returns a dict of float32 scalars, one for each name in `METRICS`: losses in nats, means
-    over the batch; D(x) and D(G(z)) as mean probabilities; the discriminator's accuracies; the
-    Euclidean norms of both gradients.
-    """
-
-    @tf.function
-    def train_step(
-        generator,
-        discriminator,
-        generator_optimizer,
-        discriminator_optimizer,
-        real_images,
-        noise,
-    ):
-        with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
-            fake_images = generator(noise, training=True)  # [batch, 28, 28, 1]
-            real_logits = discriminator(real_images, training=True)  # [batch, 1]
-            fake_logits = discriminator(fake_images, training=True)
-            loss_of_generator = generator_loss(fake_logits)
-            loss_of_discriminator = discriminator_loss(real_logits, fake_logits)
-
-        generator_gradients = generator_tape.gradient(
-            loss_of_generator, generator.trainable_variables
-        )
-        discriminator_gradients = discriminator_tape.gradient(
-            loss_of_discriminator, discriminator.trainable_variables
-        )
-        generator_optimizer.apply(generator_gradients, generator.trainable_variables)
-        discriminator_optimizer.apply(discriminator_gradients, discriminator.trainable_variables)
-
-        return {
-            "generator_loss": loss_of_generator,
-            "discriminator_loss": loss_of_discriminator,
-            "real_probability": tf.reduce_mean(tf.sigmoid(real_logits)),
-            "fake_probability": tf.reduce_mean(tf.sigmoid(fake_logits)),
-            "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
-            "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
-            "generator_gradient_norm": tf.linalg.global_norm(generator_gradients),
-            "discriminator_gradient_norm": tf.linalg.global_norm(discriminator_gradients),
-        }
-
-    return train_step
+def _metrics(losses, real_logits, fake_logits, gradients):
+    return {
+        "generator_loss": losses[0],
+        "discriminator_loss": losses[1],
+        "real_probability": tf.reduce_mean(tf.sigmoid(real_logits)),
+        "fake_probability": tf.reduce_mean(tf.sigmoid(fake_logits)),
+        "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
+        "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
+        "generator_gradient_norm": tf.linalg.global_norm(gradients[0]),
+        "discriminator_gradient_norm": tf.linalg.global_norm(gradients[1]),
+    }

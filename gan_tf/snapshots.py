@@ -107,13 +107,14 @@ def generate(generator, noise) -> np.ndarray:
     return generator(noise, training=False).numpy()
 
 
-def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
+def load_snapshot(run_dir, epoch: int | None = None, averaged: bool = True) -> Snapshot:
     """Restores the generator of a run.
 
     Args:
       run_dir: folder of the run.
       epoch: one of the run's snapshots; by default the latest one, or while there is none the
         newest checkpoint of the training.
+      averaged: take the average of the generator's weights where the run keeps one.
 
     Raises:
       UserError: there is no such run or snapshot (the text lists those that exist), or it is
@@ -137,7 +138,8 @@ def load_snapshot(run_dir, epoch: int | None = None) -> Snapshot:
         wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
         raise UserError(f"{run.snapshots} holds {wanted}; `epoch` may be: {existing}")
     snapshot = _blank(config, there, epoch, origin)
-    checkpoints.restore_snapshot(path, snapshot.generator, snapshot.fixed_noise)
+    name = "averaged_generator" if averaged and config.ema_decay else "generator"
+    checkpoints.restore_snapshot(path, {name: snapshot.generator}, snapshot.fixed_noise)
     return snapshot
 
 

@@ -243,11 +243,12 @@ class _Training:
             artifacts.write_gif(self.run)
 
     def _write_samples(self, epoch):
-        samples = generate(self.gan.generator, self.gan.fixed_noise)
+        shown = self.gan.averaged_generator or self.gan.generator
+        samples = generate(shown, self.gan.fixed_noise)
         return artifacts.write_samples(self.run, epoch, samples)
 
     def _save_snapshot(self, epoch):
-        checkpoints.save_snapshot(self.run, epoch, self.gan.generator, self.gan.fixed_noise)
+        checkpoints.save_snapshot(self.run, epoch, self.gan.generators, self.gan.fixed_noise)
 
     def _shown_epochs(self):
         return {*self.config.snapshot_epochs, self.config.epochs}
