@@ -1,8 +1,10 @@
 """What a terminal, or a log file, shows of a training run."""
 
 import errno
+import faulthandler
 import os
 import sys
+import tempfile
 
 from gan_tf.errors import RunFailed
 
@@ -73,3 +75,30 @@ def _duration(seconds):
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its greetings on standard error, but hides nothing that fails.
+
+    They come from native code before it looks at any log level, so the descriptor itself is turned
+    away for the time of the import. A crash in native code is still reported, by faulthandler.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        faulthandler.enable(terminal)
+        try:
+            import tensorflow
+        except BaseException:
+            held_back.seek(0)
+            os.write(terminal, held_back.read())
+            raise
+        finally:
+            faulthandler.disable()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+    tensorflow.get_logger().setLevel("ERROR")
+    tensorflow.keras.config.set_floatx("float32")  # for the same reason
+    tensorflow.keras.config.set_image_data_format("channels_last")

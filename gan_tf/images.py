@@ -26,18 +26,19 @@ def to_uint8(images) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def make_grid(images, zoom: int = 1) -> np.ndarray:
+def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
     """Lays images out row by row on a black ground, as near to a square as their number allows.
 
     Args:
       images: `[count, height, width, 1]` uint8, count >= 1.
       zoom: side of the square of pixels that each pixel becomes.
+      columns: images in a row; by default such that the grid is near to a square.
 
     Returns:
       `[grid_height, grid_width]` uint8.
     """
     count, height, width, _ = images.shape
-    columns = int(np.ceil(np.sqrt(count)))
+    columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     cells = np.zeros([rows * columns, height + _GAP, width + _GAP], np.uint8)
     cells[:count, _GAP:, _GAP:] = images[..., 0]

@@ -18,6 +18,7 @@ from gan_tf.rundir import RunDir
 
 PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 _BATCH = 256
+_FRAME_MS = 100  # of an animation between images
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
 
 
@@ -204,6 +205,28 @@ def write_images(path, samples, format: str):
             content = io.BytesIO()  # NumPy's own way into a file does not tell why it fails
             np.save(content, samples, allow_pickle=False)
             unfinished.write_bytes(content.getvalue())
+
+
+def write_walk(path, walks, format: str):
+    """Writes what `Snapshot.interpolate` returns: a row for each leg, or an endless animation.
+
+    Args:
+      path: the file.
+      walks: `[legs, steps, 28, 28, 1]` float32 in [-1, 1].
+      format: "png" or "gif".
+    """
+    pixels = images.to_uint8(walks)
+    with files.written_whole(path) as unfinished:
+        if format == "png":
+            rows = [images.make_grid(leg, images.ZOOM, columns=len(leg)) for leg in pixels]
+            images.write_png(unfinished, np.vstack(rows))
+        else:
+            frames = [
+                images.make_grid(image[None], 2 * images.ZOOM)
+                for leg in pixels
+                for image in leg[:-1]
+            ]
+            images.write_gif(unfinished, frames, _FRAME_MS, _FRAME_MS)
 
 
 def _blank(config, there, epoch, origin):

@@ -1,0 +1,322 @@
+"""Each command: its flags, and the one call that it stands for.
+
+TensorFlow is imported only inside the commands that need it.
+"""
+
+import argparse
+import dataclasses
+from json import dumps
+from pathlib import Path
+
+from gan_tf.config import TrainConfig
+from gan_tf.console import import_tensorflow, say, say_finished
+from gan_tf.errors import UserError, flag
+from gan_tf.files import check_name
+from gan_tf.rundir import RunDir
+
+_DEFAULT_RUN_DIR = TrainConfig().run_folder
+
+
+def _train_flags(parser):
+    for field in dataclasses.fields(TrainConfig):
+        kind, explanation = field.metadata["kind"], field.metadata["help"]
+        several = isinstance(field.default, tuple)
+        default = " ".join(map(str, field.default)) if several else field.default
+        if kind is bool:
+            parser.add_argument(
+                flag(field.name),
+                action=argparse.BooleanOptionalAction,
+                default=field.default,
+                help=f"{explanation} (default: {'on' if field.default else 'off'})",
+            )
+            continue
+        parser.add_argument(
+            flag(field.name),
+            type=kind,
+            nargs="+" if several else None,
+            default=field.default,
+            metavar={int: "N", float: "X", str: "NAME"}[kind],
+            help=explanation if default is None else f"{explanation} (default: {default})",
+        )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the run in the folder by a new one, from epoch 0",
+    )
+    parser.set_defaults(run=_train)
+
+
+def _train(overwrite, **choices):
+    config = TrainConfig(**choices)
+    run = RunDir(config.run_folder)
+    if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
+        say_finished(run.path, config.epochs)
+        return
+    import_tensorflow()
+    from gan_tf.training import train
+
+    train(config, overwrite=overwrite)
+
+
+def _gif_flags(parser):
+    _add_run_dir(parser)
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: training.gif in the run's folder"
+    )
+    parser.add_argument(
+        "--frame-ms", type=int, default=200, metavar="N", help="time per epoch (default: 200)"
+    )
+    parser.add_argument(
+        "--hold-ms", type=int, default=2000, metavar="N", help="time of the last (default: 2000)"
+    )
+    parser.set_defaults(run=_gif)
+
+
+def _gif(run_dir, **choices):
+    from gan_tf import artifacts
+
+    say(artifacts.write_gif(RunDir(run_dir), **choices))
+
+
+def _draw_flags(parser):
+    _add_run_dir(parser)
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="which ones to lay side by side (default: --snapshot-epochs of the run, and the last)",
+    )
+    parser.set_defaults(run=_draw)
+
+
+def _draw(run_dir, epochs):
+    from gan_tf import artifacts
+
+    say("\n".join(map(str, artifacts.draw(RunDir(run_dir), epochs))))
+
+
+def _sample_flags(parser):
+    _add_source(parser)
+    parser.add_argument("--count", type=int, metavar="N", help="how many images (default: 64)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the noise (default: 0)")
+    parser.add_argument(
+        "--training-noise",
+        action="store_true",
+        help="draw the noise of the run's own grids instead: the same PNG, byte for byte"
+        " (pretrained: within one grey level of 255)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["png", "npy"],
+        default="png",
+        help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: png)",
+    )
+    _add_output(parser, "samples.png or .npy")
+    parser.set_defaults(run=_sample)
+
+
+def _sample(count, seed, training_noise, format, output, **source):
+    if training_noise and not (count is None and seed is None):
+        raise UserError("--training-noise has a count and a seed of its own: drop --count, --seed")
+    output = _output(output, source, f"samples.{format}")
+    snapshot = _load_snapshot(**source)
+    from gan_tf.snapshots import write_images
+
+    if training_noise:
+        images = snapshot.sample_training_noise()
+    else:
+        images = snapshot.sample(64 if count is None else count, seed or 0)
+    write_images(output, images, format)
+    say(f"{output}: {len(images)} images from {snapshot.origin}")
+
+
+def _interpolate_flags(parser):
+    _add_source(parser)
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of an image, from 0, as `sample` with this seed draws them (default: 0)",
+    )
+    parser.add_argument(
+        "--to",
+        type=int,
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="the images to go to, one after the other (default: 1)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=8,
+        metavar="N",
+        help="images from one to the next, both included (default: 8)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["png", "gif"],
+        default="png",
+        help="a row of images for each part of the way, or an animation that leads back to where it"
+        " began (default: png)",
+    )
+    _add_output(parser, "interpolation.png or .gif")
+    parser.set_defaults(run=_interpolate)
+
+
+def _interpolate(start, to, steps, seed, format, output, **source):
+    output = _output(output, source, f"interpolation.{format}")
+    snapshot = _load_snapshot(**source)
+    from gan_tf.snapshots import write_walk
+
+    waypoints = [start, *to] if format == "png" else [start, *to, start]
+    write_walk(output, snapshot.interpolate(waypoints, steps, seed), format)
+    say(f"{output}: from image {' to '.join(map(str, waypoints))}, {snapshot.origin}")
+
+
+def _export_flags(parser):
+    _add_source(parser)
+    parser.add_argument(
+        "--format",
+        choices=["keras", "saved-model", "npz", "onnx"],
+        default="keras",
+        help="a .keras file, a SavedModel, arrays, or ONNX, which needs tf2onnx (default: keras)",
+    )
+    _add_output(parser, "generator.keras, .npz, .onnx, or the folder generator")
+    parser.set_defaults(run=_export)
+
+
+def _export(format, output, **source):
+    suffix = "" if format == "saved-model" else f".{format}"
+    output = _output(output, source, f"generator{suffix}")
+    snapshot = _load_snapshot(**source)
+    from gan_tf.export import export_generator
+
+    say(f"{export_generator(snapshot, output, format)}: the generator of {snapshot.origin}")
+
+
+def _minimax_flags(parser):
+    parser.add_argument(
+        "--game",
+        type=float,
+        nargs=3,
+        default=[4.0, 4.0, 0.0],
+        metavar=("A", "B", "C"),
+        help="f(x, y) = A x^2 + C xy - B y^2 (default: 4 4 0)",
+    )
+    parser.add_argument("--start", type=float, nargs=2, metavar=("X", "Y"), help="default: 1 1")
+    parser.add_argument("--step-x", type=float, metavar="X", help="step size of x (default: 1/16)")
+    parser.add_argument("--step-y", type=float, metavar="X", help="step size of y (default: 1/16)")
+    parser.add_argument("--steps", type=int, metavar="N", help="length of a run (default: 50)")
+    parser.add_argument(
+        "--output-dir",
+        metavar="NAME",
+        help="folder for the figures (default: minimax; with --json none are drawn by default)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
+    parser.set_defaults(run=_minimax)
+
+
+def _minimax(game, output_dir, json, **choices):
+    from gan_tf import minimax_answers
+    from gan_tf.minimax import QuadraticGame
+
+    game = QuadraticGame(*game)
+    choices = {name: value for name, value in choices.items() if value is not None}
+    if json:
+        say(dumps(minimax_answers.report(game, **choices), indent=2))
+    else:
+        say(minimax_answers.answers(game, **choices))
+        output_dir = output_dir or "minimax"
+    if output_dir:
+        from gan_tf.minimax_figures import write_figures
+
+        paths = write_figures(game, **choices, output_dir=output_dir)
+        if not json:
+            say("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+
+
+def _benchmark_flags(parser):
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.set_defaults(run=_benchmark)
+
+
+def _benchmark(json):
+    import_tensorflow()
+    from gan_tf import benchmark
+
+    result = benchmark.benchmark()
+    say(dumps(result, indent=2) if json else benchmark.as_table(result))
+
+
+def _add_run_dir(parser):
+    parser.add_argument(
+        "--run-dir",
+        default=str(_DEFAULT_RUN_DIR),
+        metavar="NAME",
+        help=f"folder of the run (default: {_DEFAULT_RUN_DIR})",
+    )
+
+
+def _add_source(parser):
+    """Flags for where a trained generator comes from; `_load_snapshot` takes them."""
+    source = parser.add_mutually_exclusive_group()
+    _add_run_dir(source)
+    source.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
+    )
+    parser.add_argument(
+        "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
+    )
+    parser.add_argument(
+        "--averaged",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="of a run with --ema-decay take the average of the weights (default: on)",
+    )
+
+
+def _load_snapshot(run_dir, pretrained, epoch, averaged):
+    if pretrained and epoch is not None:
+        raise UserError("--pretrained has an epoch of its own: drop --epoch")
+    import_tensorflow()
+    from gan_tf.snapshots import load_pretrained, load_snapshot
+
+    return load_pretrained() if pretrained else load_snapshot(run_dir, epoch, averaged)
+
+
+def _add_output(parser, default):
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help=f"default: {default}, in the run's folder or, pretrained, in the current one",
+    )
+
+
+def _output(output, source, name):
+    """The file to write: the one asked for, or the command's own name beside what it reads."""
+    if output is None:
+        return Path(name) if source["pretrained"] else Path(source["run_dir"], name)
+    check_name(output)
+    return Path(output)
+
+
+# What each command is for, and what adds its flags to a parser.
+COMMANDS = {
+    "train": ("Train the DCGAN, or go on with a run that was stopped.", _train_flags),
+    "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
+    "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
+    "sample": ("Draw images from a trained generator.", _sample_flags),
+    "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
+    "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
+    "minimax": ("Solve the minimax game of the homework, run it, and draw it.", _minimax_flags),
+    "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
+}
