@@ -27,9 +27,16 @@ def say(text: str):
             raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
 
 
+def bar(items, what: str):
+    """Returns an iterator over a list that shows its progress; on a terminal only."""
+    from tqdm import tqdm  # here, as commands that show no bar need none of it
+
+    return tqdm(items, desc=what, leave=False, disable=not sys.stderr.isatty())
+
+
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
     """Returns a tqdm bar for one epoch, counted in images; it shows on a terminal only."""
-    from tqdm import tqdm  # here, as commands that train nothing need none of it
+    from tqdm import tqdm
 
     return tqdm(
         desc=f"epoch {epoch}/{epochs}",

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -176,7 +177,7 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
                 if not np.isfinite(values).all():
                     raise ValueError(f"{name} is not finite")
                 weight.assign(values)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} holds no generator of this kind ({error}): {again}") from error
     return snapshot
 
