@@ -45,7 +45,13 @@ class TrainConfig:
     learning_rate: float = _choice(1e-4, float, "Adam's learning rate, the same for both networks")
     seed: int = _choice(0, int, "where all randomness of the run starts")
     latent_dim: int = _choice(100, int, "length of the generator's noise vector")
-    dataset: str = _choice("fashion_mnist", str, "training images: " + ", ".join(DATASETS))
+    dataset: str = _choice(
+        "fashion_mnist",
+        str,
+        f"training images: {', '.join(DATASETS)}, another data set of TFDS with images of 28 x 28 x"
+        " 1, or a folder of pictures",
+    )
+    invert: bool = _choice(False, bool, "turn images that are dark on white into light on black")
     data_dir: str | None = _choice(
         None,
         str,
@@ -110,17 +116,14 @@ class TrainConfig:
             self._set(name, _positive_number(name, self.discriminator_learning_rate))
         for name in ("beta_1", "ema_decay", "label_smoothing"):
             self._set(name, _share(name, getattr(self, name)))
-        own_images = isinstance(self.dataset, str) and self.dataset.startswith(OWN_IMAGES)
-        for name, known in [
-            ("dataset", DATASETS),
-            ("precision", PRECISIONS),
-            ("update", UPDATES),
-        ]:
-            if getattr(self, name) not in known and not (name == "dataset" and own_images):
+        if not isinstance(self.dataset, str) or not self.dataset:
+            raise UserError(f"`dataset` must be a name or a folder, not {self.dataset!r}")
+        for name, known in [("precision", PRECISIONS), ("update", UPDATES)]:
+            if getattr(self, name) not in known:
                 raise UserError(
                     f"`{name}` must be one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
-        for name in ("fast", "augment"):
+        for name in ("fast", "augment", "invert"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"`{name}` must be True or False, not {getattr(self, name)!r}")
         self._set("snapshot_epochs", _epochs("snapshot_epochs", self.snapshot_epochs))
@@ -132,9 +135,17 @@ class TrainConfig:
         object.__setattr__(self, name, value)  # the dataclass is frozen
 
     @property
+    def has_image_folder(self) -> bool:
+        """Whether `dataset` is a folder of pictures."""
+        return self.dataset not in DATASETS and os.path.isdir(self.dataset)
+
+    @property
     def run_folder(self) -> Path:
         """The folder of the run: `run_dir`, or runs/DATASET where that is unset."""
-        return Path("runs", self.dataset) if self.run_dir is None else Path(self.run_dir)
+        if self.run_dir is not None:
+            return Path(self.run_dir)
+        name = Path(self.dataset).resolve().name if self.has_image_folder else self.dataset
+        return Path("runs", name.replace("/", "_").replace(":", "_"))
 
     def differences(self, other: "TrainConfig") -> list[str]:
         """Returns a text for each field that decides the numbers and is not the same in both."""

@@ -207,7 +207,7 @@ class RunDir:
                 shutil.rmtree(_aside(folder))
 
     def settle(self):
-        """Ends a replacement that was killed: the new run stays if it has begun, or the old returns."""
+        """Ends a replacement that was killed: the new run, if it has begun, or the old stays."""
         if self.config_path.exists() and self.checkpoint_steps():
             self.drop_aside()
         else:

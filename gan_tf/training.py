@@ -16,6 +16,7 @@ from gan_tf.noise import make_noise
 from gan_tf.rundir import RunDir
 from gan_tf.snapshots import generate
 
+_FEW_IMAGES = 1000
 CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
 
 
@@ -44,13 +45,7 @@ def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=No
     """
     if images is not None:
         images = _own_images(images)
-        checksum = hashlib.sha256(images.tobytes()).hexdigest()
-        config = dataclasses.replace(config, dataset=OWN_IMAGES + checksum[:16])
-    elif config.dataset.startswith(OWN_IMAGES):
-        raise UserError(
-            f"`dataset` {config.dataset} stands for images that were handed in from Python: go on"
-            " there, with gan_tf.train(config, images=...)"
-        )
+        config = dataclasses.replace(config, dataset=OWN_IMAGES + _checksum(images)[:16])
     run = RunDir(config.run_folder)
     if not overwrite and run.is_finished(config):
         console.say_finished(run.path, config.epochs)
@@ -68,10 +63,27 @@ def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=No
                 f"`batch_size` {config.batch_size} is larger than the data set:"
                 f" {len(images)} images"
             )
+        if not overwrite:
+            _check_images(run, config, images)
         training = _Training(config, run, images, on_epoch)
         if overwrite:
             training.replace_run()
         return training.run_to_end()
+
+
+def _check_images(run, config, images):
+    """Refuses to go on with other images than those that a run began with."""
+    if run.config_path.exists():
+        _, there = run.read_config()
+        if there.get("images_sha256") not in (None, _checksum(images)):
+            raise UserError(
+                f"the images of `dataset` {config.dataset} are not those that the run in {run.path}"
+                " began with: bring them back, or name another `run_dir`"
+            )
+
+
+def _checksum(images):
+    return hashlib.sha256(images.tobytes()).hexdigest()
 
 
 def _own_images(images):
@@ -100,7 +112,7 @@ class _Training:
         self.step_metrics = tf.Variable(tf.zeros([self.steps_per_epoch, len(METRICS)]))
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = self.gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
-        self.environment = environment.describe()
+        self.environment = environment.describe() | {"images_sha256": _checksum(training_images)}
         self.history = []
 
     def replace_run(self):
@@ -153,6 +165,10 @@ class _Training:
             if not (epochs or steps):
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
+            if len(self.images) < _FEW_IMAGES and self.config.max_images is None:
+                console.say(
+                    "so few images the discriminator may learn by heart: --augment helps against it"
+                )
 
     def _begin(self):
         self.run.prepare()
