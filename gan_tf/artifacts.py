@@ -74,6 +74,14 @@ def write_loss_curves(run: RunDir, marked_epochs):
         plots.write_loss_curves(unfinished, _history(run), marked_epochs)
 
 
+def write_quality(run: RunDir):
+    """Draws quality.png from evaluation.csv."""
+    from gan_tf import plots
+
+    with run.writing(run.quality_path) as unfinished:
+        plots.write_quality(unfinished, run.read_evaluation())
+
+
 def write_epochs(run: RunDir, epochs):
     """Draws epochs.png: training images, and the same noise after some epochs, side by side.
 

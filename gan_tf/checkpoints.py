@@ -82,6 +82,13 @@ def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Var
     _write(snapshot, run.snapshot_path(epoch))
 
 
+def remove_snapshot(run: RunDir, epoch: int):
+    """Removes the generator of an epoch that is no longer worth keeping."""
+    run.check_held()
+    for path in _files(run.snapshot_path(epoch)):
+        path.unlink()
+
+
 def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
     """Restores a generator from a snapshot or a checkpoint of the training.
 

