@@ -1,14 +1,26 @@
 """The generator and the discriminator: Keras Sequential models, layer by layer."""
 
-import tensorflow as tf
-from tensorflow.keras import layers as keras_layers
+import contextlib
 
-from gan_tf import layers as fast_layers
+import tensorflow as tf
+from tensorflow.keras.layers import Dense, Flatten, Input, LeakyReLU, Reshape
 
 # Keras's policies: weights are float32 in both, mixed_bfloat16 computes in bfloat16.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
+@contextlib.contextmanager
+def _in_float32():
+    """Builds layers in float32, whatever policy a user's own program has set for its models."""
+    policy = tf.keras.config.dtype_policy()
+    tf.keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        tf.keras.config.set_dtype_policy(policy)
+
+
+@_in_float32()
 def make_generator(
     latent_dim: int = 100, fast: bool = True, precision: str = "float32"
 ) -> tf.keras.Sequential:
@@ -16,8 +28,8 @@ def make_generator(
 
     Args:
       latent_dim: length of a noise vector.
-      fast: take convolutions and the like from `gan_tf.layers` instead of `keras.layers`; weights
-        and mathematics are the same.
+      fast: take convolutions and the like from `gan_tf.fast_layers` instead of `keras.layers`;
+        weights and mathematics are the same.
       precision: "float32", or "bfloat16" for the products of the two large convolutions.
 
     Returns:
@@ -26,22 +38,25 @@ def make_generator(
 
     Source: homework, part 2; Radford et al. 2016 for transposed convolutions with BatchNorm.
     """
-    layers = fast_layers if fast else keras_layers
+    if fast:
+        from gan_tf.fast_layers import BatchNormalization, Conv2DTranspose
+    else:
+        from tensorflow.keras.layers import BatchNormalization, Conv2DTranspose
     policy = _POLICIES[precision]
     return tf.keras.Sequential(
         [
-            layers.Input([latent_dim]),
-            layers.Dense(7 * 7 * 256, use_bias=False),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
-            layers.Reshape([7, 7, 256]),  # [batch, 7, 7, 256]
-            layers.Conv2DTranspose(128, 5, padding="same", use_bias=False, dtype=policy),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),  # [batch, 7, 7, 128]
-            layers.Conv2DTranspose(64, 5, strides=2, padding="same", use_bias=False, dtype=policy),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),  # [batch, 14, 14, 64]
-            layers.Conv2DTranspose(
+            Input([latent_dim]),
+            Dense(7 * 7 * 256, use_bias=False),
+            BatchNormalization(),
+            LeakyReLU(0.3),
+            Reshape([7, 7, 256]),  # [batch, 7, 7, 256]
+            Conv2DTranspose(128, 5, padding="same", use_bias=False, dtype=policy),
+            BatchNormalization(),
+            LeakyReLU(0.3),  # [batch, 7, 7, 128]
+            Conv2DTranspose(64, 5, strides=2, padding="same", use_bias=False, dtype=policy),
+            BatchNormalization(),
+            LeakyReLU(0.3),  # [batch, 14, 14, 64]
+            Conv2DTranspose(
                 1, 5, strides=2, padding="same", use_bias=False, activation="tanh"
             ),  # [batch, 28, 28, 1]
         ],
@@ -49,6 +64,7 @@ def make_generator(
     )
 
 
+@_in_float32()
 def make_discriminator(fast: bool = True, precision: str = "float32") -> tf.keras.Sequential:
     """Builds the network that tells training images from generated ones.
 
@@ -62,18 +78,22 @@ def make_discriminator(fast: bool = True, precision: str = "float32") -> tf.kera
 
     Source: homework, part 2.
     """
-    layers = fast_layers if fast else keras_layers
+    if fast:
+        from gan_tf.fast_layers import Conv2D, Dropout
+    else:
+        from tensorflow.keras.layers import Conv2D, Dropout
+    policy = _POLICIES[precision]
     return tf.keras.Sequential(
         [
-            layers.Input([28, 28, 1]),
-            layers.Conv2D(64, 5, strides=2, padding="same"),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),  # [batch, 14, 14, 64]
-            layers.Conv2D(128, 5, strides=2, padding="same", dtype=_POLICIES[precision]),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),  # [batch, 7, 7, 128]
-            layers.Flatten(),  # [batch, 6272]
-            layers.Dense(1),
+            Input([28, 28, 1]),
+            Conv2D(64, 5, strides=2, padding="same"),
+            LeakyReLU(0.3),
+            Dropout(0.3),  # [batch, 14, 14, 64]
+            Conv2D(128, 5, strides=2, padding="same", dtype=policy),
+            LeakyReLU(0.3),
+            Dropout(0.3),  # [batch, 7, 7, 128]
+            Flatten(),  # [batch, 6272]
+            Dense(1),
         ],
         name="discriminator",
     )

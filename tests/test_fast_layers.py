@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf import layers
+from gan_tf import fast_layers as layers
 
 CONV, TRANSPOSE = "Conv2D", "Conv2DTranspose"
 
