@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import flip_a_bit, remove, truncate
+from helpers import flip_a_bit, remove, truncate
 
 from gan_tf import UserError, checkpoints
 from gan_tf.models import make_discriminator, make_generator

@@ -8,7 +8,7 @@ import sys
 import termios
 
 import pytest
-from conftest import ROOT, SMALL, command, contents, refusal
+from helpers import ROOT, SMALL, command, contents, refusal
 
 import gan_tf
 

@@ -22,7 +22,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import (
+from helpers import (
     PREPARED_IMAGES,
     ROOT,
     SMALL,

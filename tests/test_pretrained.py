@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, contents, flip_a_bit, refusal, remove, truncate
+from helpers import ROOT, command, contents, flip_a_bit, refusal, remove, truncate
 
 from gan_tf import TrainConfig, UserError, images, load_pretrained, load_snapshot
 from gan_tf.pretrained import WEIGHTS, export

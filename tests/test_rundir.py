@@ -6,7 +6,7 @@ import sys
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from conftest import contents
+from helpers import contents
 from PIL import Image
 
 from gan_tf import TrainConfig, UserError

@@ -4,7 +4,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL_STEPS, command, contents, refusal
+from helpers import SMALL_STEPS, command, contents, refusal
 
 from gan_tf import UserError, images, load_snapshot
 from gan_tf.sampling import make_fixed_noise, make_noise

@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL_STEPS, assert_same_outcome, contents, outcome
+from helpers import SMALL_STEPS, assert_same_outcome, contents, outcome
 
 from gan_tf import RunFailed, TrainConfig, UserError, train
 from gan_tf.losses import discriminator_loss, generator_loss
