@@ -2,12 +2,17 @@
 
 import os
 import random
+import shutil
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import PREPARED_IMAGES, SMALL, Launcher, command
+from helpers import PREPARED_IMAGES, Launcher, command, small
+
+from gan_tf import cli
 
 
 def pytest_addoption(parser):
@@ -55,9 +60,32 @@ def manual_dir(request):
 def small_run(tmp_path_factory):
     """The folder of a run of three epochs, made by the command; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    finished = command("train.py", *SMALL, "--epochs=3", f"--run-dir={folder}")
-    assert finished.returncode == 0, finished.stderr
+    finished = command("train.py", *small(folder)[1:])
+    assert (finished.returncode, finished.stderr) == (0, "")
+    folder.with_name("small.stdout").write_text(finished.stdout, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def in_process(capfd, monkeypatch):
+    """Runs `gan-tf ...` in this process, as quick as can be; as `command`, it returns what came."""
+
+    def run(*arguments, script=None):
+        capfd.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments], script)
+        except SystemExit as stopped:
+            code = stopped.code
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    return run
+
+
+@pytest.fixture
+def run_copy(small_run, tmp_path):
+    """A copy of the small run: finished, its newest checkpoints those of steps 10 and 15."""
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")

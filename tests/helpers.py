@@ -13,15 +13,15 @@ import numpy as np
 from gan_tf.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
+SMALL_IMAGES, SMALL_STEPS = 80, 5  # of an epoch of the small run; a step of another size is slow
 SMALL = [
     "--dataset=synthetic",
-    "--max-images=150",
-    "--batch-size=32",
+    f"--max-images={SMALL_IMAGES}",
+    "--batch-size=16",
     "--snapshot-epochs",
     "1",
     "2",
 ]
-SMALL_STEPS = 5  # an epoch: four batches of 32 images, and one of 22
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
 
@@ -45,6 +45,11 @@ def refusal(*arguments, run=command, **options):
     assert finished.stdout == ""
     assert finished.stderr.count("\n") == 1 and finished.stderr.endswith("\n"), finished.stderr
     return finished.stderr
+
+
+def small(folder, *flags):
+    """The arguments of the small run, in a folder."""
+    return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
 
 
 def contents(folder):
@@ -156,12 +161,15 @@ class Launcher:
         self.output, self._errors = folder / "output", folder / "errors"
         self.pid = None
 
-    def start(self, *arguments, prelude=""):
-        """Begins a command, after some Python code that says what is special about its world."""
+    def start(self, *arguments, prelude="", terminal=None):
+        """Begins a command, after some Python code that says what is special about its world.
+
+        What it prints goes to the file `output`, or to a terminal.
+        """
         assert self.pid is None, "the process before was not waited for"
         for path in self.output, self._errors:  # here, lest a test reads what the last one said
             path.write_text("")
-        streams = [os.devnull, str(self.output), str(self._errors)]
+        streams = [os.devnull, terminal or str(self.output), terminal or str(self._errors)]
         self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
 
     def signal(self, number):
