@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,17 @@ from gan_tf.rundir import RunDir
 PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 _BATCH = 256
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
+# What NumPy and Keras raise for a file that holds something else.
+_NO_WEIGHTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,8 +156,10 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
                 if not np.isfinite(values).all():
                     raise ValueError(f"{name} is not finite")
                 weight.assign(values)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} holds no generator of this kind ({error}): {again}") from error
+    except _NO_WEIGHTS as error:
+        raise UserError(
+            f"{path} holds no generator of this kind ({one_line(error)}): {again}"
+        ) from error
     return snapshot
 
 
