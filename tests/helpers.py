@@ -79,6 +79,11 @@ def remove(path):
     path.unlink()
 
 
+def remove_checkpoint(run_dir, step):
+    for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
+        path.unlink()
+
+
 def outcome(run_dir):
     """All that the small run computed, bit for bit, without what a clock has measured."""
     import tensorflow as tf
