@@ -118,5 +118,3 @@ def test_a_picture_that_fails_is_warned_of_and_a_lost_run_is_not(tmp_path):
     with pytest.raises(RunFailed), artifacts.only_warned_of():
         raise RunFailed("no space left")
     assert os.listdir(tmp_path) == []
-
-

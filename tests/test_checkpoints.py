@@ -123,7 +123,9 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, sta
 def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices, count):
     """It may lie where nothing is read, and then the checkpoint is restored as it was saved."""
     for _ in range(count):
-        path = run.checkpoints / random_choices.choice(["ckpt-10.index", "ckpt-10.data-00000-of-00001"])
+        path = run.checkpoints / random_choices.choice(
+            ["ckpt-10.index", "ckpt-10.data-00000-of-00001"]
+        )
         place = random_choices.randrange(path.stat().st_size)
         print(f"flipped: bit 0 of byte {place} of {path.name}")
         flip_a_bit(path, place)

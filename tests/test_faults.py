@@ -315,7 +315,7 @@ def write_files(folder, version):
     yield run.config_path, lambda: run.write_config(TrainConfig(seed=version), {})
     for epoch in [1, 2]:
         path, samples = run.sample_path(epoch), random.uniform(-1, 1, [16, 28, 28, 1])
-        yield path, lambda: artifacts.write_samples(run, epoch, samples)  # noqa: B023 called at once
+        yield path, lambda: artifacts.write_samples(run, epoch, samples)
     training_images = images.to_uint8(random.uniform(-1, 1, [16, 28, 28, 1]))
     path = run.training_images_path
     yield path, lambda: artifacts.write_training_images(run, training_images)
@@ -759,7 +759,9 @@ def test_18_no_home_and_a_clock_that_jumps_back_and_decimal_commas_change_nothin
     assert all(row["seconds"] > 0 for row in RunDir(folder).read_history())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a shell, and /proc as an unwritable home")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="needs a shell, and /proc as an unwritable home"
+)
 def test_18_odd_paths_an_unwritable_home_and_a_reader_that_leaves(prepared, tmp_path):
     """`train.py ... | head -1` in the C locale, with a home folder where nothing can be made."""
     data = Path(shutil.copytree(prepared[0], tmp_path / "Daten für März"))

@@ -96,4 +96,6 @@ def test_every_kind_of_full_disk_is_known():
     for number in [errno.ENOSPC, errno.EDQUOT, errno.EFBIG]:
         assert files.is_disk_full(OSError(number, "full"))
     assert not files.is_disk_full(OSError(errno.EACCES, "not allowed"))
-    assert str(files.disk_full("a.png", 29_600_000)).startswith("no space left to write a.png: free 30 MB")
+    assert str(files.disk_full("a.png", 29_600_000)).startswith(
+        "no space left to write a.png: free 30 MB"
+    )

@@ -52,7 +52,10 @@ def test_a_run_of_a_format_to_come_is_refused_with_both_versions(tmp_path):
     with pytest.raises(UserError) as refused:
         run.check(TrainConfig())
     said = str(refused.value)
-    assert "config.json is of format 99" in said and f"gan_tf {gan_tf.__version__} knows 1 to 2" in said
+    assert (
+        "config.json is of format 99" in said
+        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in said
+    )
     assert "gan_tf 7.5.0" in said and "damaged" not in said
     assert contents(tmp_path) == before
 
@@ -236,8 +239,16 @@ def fake_run(tmp_path):
     run = begun(tmp_path)
     run.prepare()
     run.write_history([{"epoch": 1, "step": 5}])
-    own = [run.loss_curves_path, run.gif_path, run.sample_path(1), run.path / "events.out.tfevents.1"]
-    own += [run.checkpoint_path(5).with_suffix(".index"), run.snapshot_path(1).with_suffix(".index")]
+    own = [
+        run.loss_curves_path,
+        run.gif_path,
+        run.sample_path(1),
+        run.path / "events.out.tfevents.1",
+    ]
+    own += [
+        run.checkpoint_path(5).with_suffix(".index"),
+        run.snapshot_path(1).with_suffix(".index"),
+    ]
     mine = [run.path / "notes.txt", run.samples / "mine.png", run.checkpoints / "ckpt-5.txt"]
     for path in [*own, *mine]:
         path.write_text(path.name)
