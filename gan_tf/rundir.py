@@ -209,7 +209,7 @@ class RunDir:
                 shutil.rmtree(_aside(folder))
 
     def settle(self):
-        """Ends a replacement that was killed: the new run, if it has begun, or the old stays."""
+        """Ends a killed replacement: a new run with a checkpoint stays, or the old one returns."""
         if self.config_path.exists() and self.checkpoint_steps():
             self.drop_aside()
         else:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,17 @@ PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 _BATCH = 256
 _FRAME_MS = 100  # of an animation between images
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
+# What NumPy and Keras raise for a file that holds something else.
+_NO_WEIGHTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,8 +195,10 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
                 if not np.isfinite(values).all():
                     raise ValueError(f"{name} is not finite")
                 weight.assign(values)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} holds no generator of this kind ({error}): {again}") from error
+    except _NO_WEIGHTS as error:
+        raise UserError(
+            f"{path} holds no generator of this kind ({one_line(error)}): {again}"
+        ) from error
     return snapshot
 
 

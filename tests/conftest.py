@@ -1,99 +1,91 @@
-"""What several tests share: real commands in real processes, and one small finished run."""
+"""Options of the tests, and what is made once for many of them."""
 
-import json
 import os
-import signal
+import random
+import shutil
 import subprocess
 import sys
-import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import PREPARED_IMAGES, Launcher, command, small
 
-from gan_tf.rundir import RunDir
-
-ROOT = Path(__file__).resolve().parent.parent
-SMALL = [
-    "--dataset=synthetic",
-    "--max-images=150",
-    "--batch-size=32",
-    "--snapshot-epochs",
-    "1",
-    "2",
-]
-NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-PREPARED_IMAGES = 130
-SMALL_STEPS = 5  # an epoch: four batches of 32 images, and one of 22
+from gan_tf import cli
 
 
 def pytest_addoption(parser):
     parser.addoption("--manual-dir", help="folder of the original Fashion-MNIST files")
+    parser.addoption("--campaign", action="store_true", help="run the long tests too")
+    parser.addoption(
+        "--seed", type=int, help="of the tests' random choices (or GAN_TF_TEST_SEED; else drawn)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis, which reads its option when it is configured
+def pytest_configure(config):
+    if config.option.seed is None:
+        config.option.seed = int(os.environ.get("GAN_TF_TEST_SEED", random.randrange(10**6)))
+    if getattr(config.option, "hypothesis_seed", "") is None:
+        config.option.hypothesis_seed = str(config.option.seed)
+
+
+def pytest_report_header(config):
+    return f"random choices: repeat them with --seed {config.option.seed}"
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.option.campaign:
+        for item in items:
+            if "campaign" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="part of the long campaign: --campaign"))
+
+
+@pytest.fixture
+def random_choices(request):
+    """A `random.Random` of the test's own: the same for the same --seed, whatever else runs."""
+    return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
 
 
 @pytest.fixture(scope="session")
 def manual_dir(request):
-    folder = request.config.getoption("--manual-dir")
+    folder = request.config.option.manual_dir
     if folder is None:
         pytest.skip("needs --manual-dir with the original Fashion-MNIST files")
     return Path(folder).resolve()
-
-
-def command(*arguments, cwd=ROOT, **environment):
-    """Runs a command, from the top level unless told otherwise, to its end; its output is text."""
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def refusal(*arguments, run=command, **options):
-    """Runs a command that must refuse: exit code 2, and one line on standard error, returned."""
-    finished = run(*arguments, **options)
-    assert finished.returncode == 2, finished.stderr
-    assert finished.stdout == ""
-    assert finished.stderr.count("\n") == 1 and finished.stderr.endswith("\n"), finished.stderr
-    return finished.stderr
-
-
-def contents(folder):
-    """Every path below a folder, with the bytes of the files."""
-    return {
-        path.relative_to(folder): path.read_bytes() if path.is_file() else None
-        for path in Path(folder).rglob("*")
-    }
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip_a_bit(path, place=None):
-    """Flips bit 0 of a byte, by default the middle one."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2 if place is None else place] ^= 1
-    path.write_bytes(content)
-
-
-def remove(path):
-    path.unlink()
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """The folder of a run of three epochs, made by the command; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    finished = command("train.py", *SMALL, "--epochs=3", f"--run-dir={folder}")
-    assert finished.returncode == 0, finished.stderr
+    finished = command("train.py", *small(folder)[1:])
+    assert (finished.returncode, finished.stderr) == (0, "")
+    folder.with_name("small.stdout").write_text(finished.stdout, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def in_process(capfd, monkeypatch):
+    """Runs `gan-tf ...` in this process, as quick as can be; as `command`, it returns what came."""
+
+    def run(*arguments, script=None):
+        capfd.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments], script)
+        except SystemExit as stopped:
+            code = stopped.code
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    return run
+
+
+@pytest.fixture
+def run_copy(small_run, tmp_path):
+    """A copy of the small run: finished, its newest checkpoints those of steps 10 and 15."""
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")
@@ -101,9 +93,7 @@ def prepared(tmp_path_factory):
     """A data folder in which TFDS has prepared a small data set under the name fashion_mnist."""
     import tensorflow_datasets as tfds
 
-    from gan_tf.data import synthetic_images
-
-    images = synthetic_images(PREPARED_IMAGES, 0)
+    images = np.random.default_rng(0).integers(0, 256, [PREPARED_IMAGES, 28, 28, 1], np.uint8)
 
     class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         name = "fashion_mnist"
@@ -133,144 +123,13 @@ def prepared(tmp_path_factory):
     return folder, images
 
 
-def outcome(run_dir):
-    """All that the small run computed, bit for bit, without what a clock has measured."""
-    import tensorflow as tf
-
-    run = RunDir(run_dir)
-    result = {}
-    for prefix in [run.checkpoints / f"ckpt-{3 * SMALL_STEPS}", *map(run.snapshot_path, (1, 2, 3))]:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/")):
-                result[prefix.name, name] = np.asarray(reader.get_tensor(name)).tobytes()
-    for path in run.sample_paths().values():
-        result[path.name] = path.read_bytes()
-    for row in run.read_history():
-        epoch = row["epoch"]
-        result |= {
-            (epoch, name): value
-            for name, value in row.items()
-            if name not in ("seconds", "images_per_second")
-        }
-    return result
-
-
-def assert_same_outcome(run_dir, other):
-    found, expected = outcome(run_dir), outcome(other)
-    assert found.keys() == expected.keys()
-    assert [name for name in found if found[name] != expected[name]] == []
-    assert RunDir(run_dir).gif_path.read_bytes() == RunDir(other).gif_path.read_bytes()
-    assert len(RunDir(run_dir).history_path.read_text().splitlines()) == 1 + 3  # none twice
-    assert not [path for path in Path(run_dir).rglob("*") if "_temp" in path.name]
-    assert not list(Path(run_dir).rglob(".unfinished-*"))
-
-
-_LAUNCHER = """
-import json, os, sys
-from gan_tf.cli import _import_tensorflow, main
-_import_tensorflow()
-import gan_tf.training
-
-process = None
-for request in iter(sys.stdin.readline, ""):
-    if request == "poll\\n":
-        done, status = os.waitpid(process, os.WNOHANG)
-        print(os.waitstatus_to_exitcode(status) if done else None, flush=True)
-        continue
-    arguments, prelude, streams = json.loads(request)
-    process = os.fork()
-    if process == 0:
-        break
-    print(process, flush=True)
-else:
-    sys.exit()
-
-for descriptor, path in enumerate(streams):
-    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
-exec(prelude)
-sys.exit(main(arguments))
-"""
-
-
-class Launcher:
-    """Starts `gan-tf ...` in processes of their own, one at a time, without 3 s of imports in each.
-
-    A helper process imports TensorFlow once, uses none of it, and is forked for every command. That
-    such processes compute what the command computes shows wherever a test compares their runs with
-    `small_run`.
-    """
-
-    def __init__(self, folder):
-        self._helper = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.output, self._errors = folder / "output", folder / "errors"
-        self.pid = None
-
-    def start(self, *arguments, prelude=""):
-        """Begins a command, after some Python code that says what is special about its world."""
-        assert self.pid is None, "the process before was not waited for"
-        for path in self.output, self._errors:  # here, lest a test reads what the last one said
-            path.write_text("")
-        streams = [os.devnull, str(self.output), str(self._errors)]
-        self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
-
-    def signal(self, number):
-        os.kill(self.pid, number)  # its number is its own until poll() has seen its end
-
-    def poll(self):
-        """Returns a `subprocess.CompletedProcess` once the process has ended, None before."""
-        answer = self._ask("poll")
-        if answer == "None":
-            return None
-        self.pid = None
-        said = self.output.read_text(), self._errors.read_text()
-        return subprocess.CompletedProcess([], int(answer), *said)
-
-    def wait(self, seconds=120):
-        deadline = time.monotonic() + seconds
-        while (finished := self.poll()) is None:
-            assert time.monotonic() < deadline, "the process does not end"
-            time.sleep(0.01)
-        return finished
-
-    def run(self, *arguments, prelude=""):
-        """Runs a command to its end, as `command` does."""
-        self.start(*arguments, prelude=prelude)
-        return self.wait()
-
-    def wait_for(self, condition):
-        """Waits until `condition()` is true; fails if the process ends before."""
-        deadline = time.monotonic() + 100
-        while not condition():
-            finished = self.poll()
-            assert finished is None and time.monotonic() < deadline, finished
-            time.sleep(0.001)
-
-    def end(self):
-        """Kills the process, if a test has failed while it ran."""
-        if self.pid is not None:
-            self.signal(signal.SIGKILL)
-            self.wait()
-
-    def _ask(self, line):
-        self._helper.stdin.write(line + "\n")
-        self._helper.stdin.flush()
-        return self._helper.stdout.readline().strip()
-
-
 @pytest.fixture(scope="session")
 def _launcher(tmp_path_factory):
+    if sys.platform != "linux":
+        pytest.skip("forks a process that has imported TensorFlow, which is tried on Linux only")
     launcher = Launcher(tmp_path_factory.mktemp("launcher"))
     yield launcher
-    launcher._helper.stdin.close()
-    launcher._helper.wait()
+    launcher.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import imageio.v3 as imageio
 import numpy as np
 import tensorflow as tf
-from conftest import SMALL_STEPS
+from helpers import SMALL_STEPS
 
 from gan_tf.rundir import RunDir
 

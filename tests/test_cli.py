@@ -1,16 +1,24 @@
-import fcntl
 import json
 import os
-import pty
-import struct
+import shutil
 import subprocess
 import sys
-import termios
 
 import pytest
-from conftest import ROOT, SMALL, command, contents, refusal
+from helpers import ROOT, SMALL, command, contents, refusal, remove_checkpoint, small
 
 import gan_tf
+from gan_tf.lock import NAME as LOCK
+from gan_tf.rundir import RunDir
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux only")
+
+
+@pytest.fixture
+def without_tensorflow(tmp_path):
+    """Environment in which any import of TensorFlow ends the process: a package in its place."""
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
+    return {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
 
 
 @pytest.mark.parametrize(
@@ -24,17 +32,29 @@ import gan_tf
         ["-m", "gan_tf", "minimax", "--json"],
         ["train.py", "--batch-size=0"],
         ["-m", "gan_tf", "gif", "--run-dir=nowhere"],
+        ["-m", "gan_tf", "draw", "--run-dir=nowhere"],
     ],
 )
-def test_tensorflow_is_not_imported_without_need(arguments, tmp_path):
-    """A package named tensorflow that cannot be imported stands in the way of any import of it."""
-    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
-    finished = command(*arguments, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+def test_tensorflow_is_not_imported_without_need(arguments, without_tensorflow):
+    finished = command(*arguments, **without_tensorflow)
     assert "imported" not in finished.stderr
 
 
-def test_help_shows_every_flag_with_its_default():
-    shown = command("train.py", "--help", COLUMNS="200").stdout
+def test_a_finished_run_says_so_at_once_without_tensorflow(small_run, without_tensorflow):
+    before = contents(small_run)
+    finished = command("train.py", *small(small_run)[1:], **without_tensorflow)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == f"{small_run} is finished: 3 epochs; for more raise --epochs\n"
+    assert contents(small_run) == before
+    changed = refusal("train.py", *small(small_run, "--seed=1")[1:], **without_tensorflow)
+    assert "--seed is 1, was 0" in changed
+    unfinished = command("train.py", *small(small_run, "--epochs=4")[1:], **without_tensorflow)
+    assert "imported" in unfinished.stderr  # as it would for any work
+
+
+def test_help_shows_every_flag_with_its_default(in_process, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = in_process("--help", script="train").stdout
     for flag, default in {
         "--epochs": "50",
         "--batch-size": "64",
@@ -58,13 +78,14 @@ def test_help_shows_every_flag_with_its_default():
         assert flag in shown
 
 
-def test_the_console_command_and_the_module_are_the_same():
-    for help_text in [command("-m", "gan_tf", "--help").stdout]:
-        for name in ["train", "gif", "sample", "minimax", "benchmark"]:
-            assert name in help_text
-    installed = os.path.join(os.path.dirname(sys.executable), "gan-tf")
-    shown = subprocess.run([installed, "--help"], capture_output=True, text=True).stdout
-    assert shown == help_text
+def test_the_console_command_the_module_and_the_scripts_are_the_same(in_process):
+    help_text = command("-m", "gan_tf", "--help").stdout
+    for name in ["train", "gif", "draw", "sample", "minimax", "benchmark"]:
+        assert name in help_text
+    assert in_process("--help").stdout == help_text
+    for script, name in [("train.py", "train"), ("make_gif.py", "gif")]:
+        by_script = command(script, "--help").stdout.partition("\n\n")[2]
+        assert by_script and by_script == in_process(name, "--help").stdout.partition("\n\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -82,86 +103,105 @@ def test_the_console_command_and_the_module_are_the_same():
         "--epoch": ["5"],  # not short for --epochs: it is a flag of another command
     }.items(),
 )
-def test_a_wrong_value_is_refused_in_one_line_that_names_the_flag(tmp_path, flag, values):
+def test_a_wrong_value_is_refused_in_one_line_that_names_the_flag(
+    tmp_path, in_process, flag, values
+):
     for value in values:
-        said = refusal("train.py", f"--run-dir={tmp_path / 'run'}", f"{flag}={value}")
+        said = refusal("train", f"--run-dir={tmp_path / 'run'}", f"{flag}={value}", run=in_process)
         assert flag in said and value in said
         assert contents(tmp_path) == {}
 
 
-def test_a_batch_larger_than_the_data_is_refused(tmp_path):
-    said = refusal(
-        "train.py", "--dataset=synthetic", "--batch-size=6001", f"--run-dir={tmp_path}/run"
-    )
+def test_a_real_process_refuses_in_the_same_way(tmp_path, in_process):
+    flags = [f"--run-dir={tmp_path / 'run'}", "--batch-size=0"]
+    said = refusal("train.py", *flags)
+    assert said == "train.py: error: --batch-size must be a whole number, 1 or more, not 0\n"
+    by_command = refusal("-m", "gan_tf", "train", *flags)
+    assert by_command == refusal("train", *flags, run=in_process)
+    assert by_command.partition(": ")[2] == said.partition(": ")[2]
+    assert contents(tmp_path) == {}
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path, in_process):
+    flags = ["--dataset=synthetic", "--batch-size=6001", f"--run-dir={tmp_path}/run"]
+    said = refusal("train", *flags, run=in_process)
     assert "--batch-size 6001" in said and "6000 images" in said
     assert contents(tmp_path) == {}
 
 
-def test_a_run_folder_that_is_a_file_is_refused(tmp_path):
+def test_a_run_folder_that_is_a_file_is_refused(tmp_path, in_process):
     (tmp_path / "file").write_text("mine")
-    for folder in [tmp_path / "file", tmp_path / "file" / "below", "/proc/run"]:
-        assert f"--run-dir {folder}" in refusal("train.py", *SMALL, f"--run-dir={folder}")
+    folders = [tmp_path / "file", tmp_path / "file" / "below"]
+    for folder in folders + ["/proc/run"] * (sys.platform == "linux"):
+        said = refusal("train", *SMALL, f"--run-dir={folder}", run=in_process)
+        assert f"--run-dir {folder}" in said
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_run_with_other_settings_is_refused_and_left_alone(small_run):
-    before = contents(small_run)
-    said = refusal(
-        "train.py",
-        *SMALL,
-        "--epochs=3",
-        "--seed=1",
-        "--learning-rate=0.1",
-        f"--run-dir={small_run}",
-    )
-    assert "--seed is 1, was 0" in said and "--learning-rate is 0.1, was 0.0001" in said
-    assert contents(small_run) == before
-
-
-def test_sampling_or_animating_what_is_not_there_is_refused(tmp_path):
-    for arguments in [["-m", "gan_tf", "sample"], ["-m", "gan_tf", "gif"], ["make_gif.py"]]:
-        assert str(tmp_path) in refusal(*arguments, f"--run-dir={tmp_path}")
+def test_reading_a_run_that_is_not_there_is_refused(tmp_path, in_process):
+    for name in ["sample", "gif", "draw"]:
+        assert str(tmp_path) in refusal(name, f"--run-dir={tmp_path}", run=in_process)
+    assert str(tmp_path) in refusal("make_gif.py", f"--run-dir={tmp_path}")
     assert contents(tmp_path) == {}
 
 
-def test_training_noise_has_no_count_and_no_seed(small_run):
+def test_training_noise_has_no_count_and_no_seed(small_run, in_process):
     for flag in ["--count=64", "--seed=0"]:
         arguments = ["sample", "--training-noise", flag, f"--run-dir={small_run}"]
-        assert "--training-noise" in refusal("-m", "gan_tf", *arguments)
+        assert "--training-noise" in refusal(*arguments, run=in_process)
 
 
-def test_output_that_cannot_be_written_is_refused(small_run, tmp_path):
-    for arguments in [["-m", "gan_tf", "sample"], ["make_gif.py"]]:
-        said = refusal(*arguments, f"--run-dir={small_run}", f"--output={tmp_path}")
+def test_output_that_cannot_be_written_is_refused(small_run, tmp_path, in_process):
+    for name in ["sample", "gif"]:
+        said = refusal(name, f"--run-dir={small_run}", f"--output={tmp_path}", run=in_process)
         assert f"{tmp_path} is a folder" in said
 
 
-def test_make_gif_says_what_it_made(small_run, tmp_path):
+def test_make_gif_says_what_it_made(small_run, tmp_path, in_process):
     made = tmp_path / "film.gif"
-    finished = command("make_gif.py", f"--run-dir={small_run}", f"--output={made}", "--frame-ms=50")
+    finished = in_process("gif", f"--run-dir={small_run}", f"--output={made}", "--frame-ms=50")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith(f"{made}: 3 frames of 366 x 390 pixels, 2.1 s, ")
     default = command("make_gif.py", f"--run-dir={small_run}", f"--output={made}")
     assert made.read_bytes() == (small_run / "training.gif").read_bytes(), default.stderr
 
 
-def test_a_log_file_gets_one_line_per_epoch_and_the_names_of_all_files(tmp_path):
-    finished = command("train.py", *SMALL, "--epochs=2", f"--run-dir={tmp_path}")
-    assert finished.stderr == ""
-    lines = finished.stdout.splitlines()
-    assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch  1/", "epoch  2/"]
-    for path in [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "lock"]:
+def test_draw_says_what_it_drew(run_copy, in_process):
+    run = RunDir(run_copy)
+    before = contents(run_copy)
+    run.epochs_path.unlink()
+    finished = in_process("draw", f"--run-dir={run_copy}")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == f"{run.loss_curves_path}\n{run.epochs_path}\n"
+    assert contents(run_copy) == before
+    in_process("draw", f"--run-dir={run_copy}", "--epochs", "1")
+    assert contents(run_copy) != before
+
+
+def test_a_log_file_gets_one_line_per_epoch_and_the_names_of_all_files(small_run):
+    """The small run was started without a terminal, and said nothing on standard error."""
+    lines = small_run.with_name("small.stdout").read_text(encoding="utf-8").splitlines()
+    epochs = [line[:9] for line in lines if line.startswith("epoch")]
+    assert epochs == ["epoch  1/", "epoch  2/", "epoch  3/"]
+    files = [path for path in small_run.rglob("*") if path.is_file() and path.name != LOCK]
+    for path in files:
         assert f"  {path}" in lines
+    assert len(files) > 15
 
 
-def test_a_terminal_gets_a_progress_bar(tmp_path):
+@linux_only
+def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
     """On a real terminal, with steps that take longer than the bar's own intervals."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    flags = ["--dataset=synthetic", "--max-images=1280", "--epochs=1", f"--run-dir={tmp_path}"]
-    process = subprocess.Popen(
-        [sys.executable, "train.py", *flags], cwd=ROOT, stdout=terminal, stderr=terminal
-    )
+    flags = ["--dataset=synthetic", "--max-images=640", "--epochs=1", f"--run-dir={tmp_path}"]
+    launcher.start("train", *flags, terminal=os.ttyname(terminal))
+    launcher.wait_for((tmp_path / "config.json").exists)  # by then it has opened the terminal
     os.close(terminal)
     shown = b""
     try:
@@ -169,7 +209,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
             shown += piece
     except OSError:
         pass  # how Linux reports that the other end is closed
-    assert process.wait() == 0
+    assert launcher.wait().returncode == 0
     for part in [b"epoch 1/1", b"batch ", b"G 0.", b"D 1.", b"images/s", b" left"]:
         assert part in shown
 
@@ -185,10 +225,11 @@ def test_minimax_prints_the_answers_and_draws_them(tmp_path):
     assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
 
 
-def test_minimax_prints_one_json_object_and_draws_nothing_unasked(tmp_path):
-    flags = ["--json", "--game", "0", "0", "1"]
-    finished = command("-m", "gan_tf", "minimax", *flags, cwd=tmp_path, PYTHONPATH=str(ROOT))
-    found = json.loads(finished.stdout)
+def test_minimax_prints_one_json_object_and_draws_nothing_unasked(
+    tmp_path, in_process, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(in_process("minimax", "--json", "--game", "0", "0", "1").stdout)
     assert found["hessian_eigenvalues"] == [-1, 1]
     assert found["rates"]["simultaneous"]["predicted"] == pytest.approx((1 + 1 / 256) ** 0.5)
     assert contents(tmp_path) == {}
@@ -204,13 +245,39 @@ def test_minimax_prints_one_json_object_and_draws_nothing_unasked(tmp_path):
         ["--game", "1", "0", "0"],
     ],
 )
-def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, flags):
-    said = refusal("-m", "gan_tf", "minimax", f"--output-dir={tmp_path / 'new'}", *flags)
+def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, in_process, flags):
+    said = refusal("minimax", f"--output-dir={tmp_path / 'new'}", *flags, run=in_process)
     assert flags[0] in said
     assert contents(tmp_path) == {}
 
 
-def test_the_version_is_the_packages():
-    from importlib.metadata import version
+def test_a_closed_standard_error_spoils_no_file(tmp_path, small_run):
+    """Else the first file that is opened would take its number, and get what goes there."""
+    if shutil.which("sh") is None:
+        pytest.skip("needs a shell")
+    made = tmp_path / "film.gif"
+    arguments = [sys.executable, "make_gif.py", f"--run-dir={small_run}", f"--output={made}"]
+    subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *arguments], cwd=ROOT, check=True)
+    assert made.read_bytes() == (small_run / "training.gif").read_bytes()
 
-    assert version("gan_tf") == gan_tf.__version__
+
+def test_a_checkpoint_of_another_layout_is_told_as_such(run_copy, in_process):
+    """A generator alone, in the place of the whole state."""
+    remove_checkpoint(run_copy, 15)
+    for path in (run_copy / "checkpoints").glob("ckpt-10.*"):
+        path.unlink()
+    for path in (run_copy / "snapshots").glob("epoch_0003.*"):
+        shutil.copy(path, run_copy / "checkpoints" / path.name.replace("epoch_0003", "ckpt-15"))
+    RunDir(run_copy).gif_path.unlink()
+    before = contents(run_copy)
+    said = refusal(*small(run_copy), run=in_process)
+    assert "ckpt-15 is whole, but holds other variables" in said
+    assert "config.json" in said and "overwrite" not in said and "damaged" not in said
+    assert contents(run_copy) == before
+
+
+def test_importing_the_package_gives_its_public_names():
+    for name in gan_tf.__all__:
+        assert getattr(gan_tf, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gan_tf.nothing

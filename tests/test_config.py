@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -22,19 +23,25 @@ def test_the_defaults_are_the_homework():
 def test_counts_are_whole_and_positive(field, value):
     with pytest.raises(UserError) as refused:
         TrainConfig(**{field: value})
-    assert "--" + field.replace("_", "-") in str(refused.value)
+    assert f"`{field}`" in str(refused.value)
     assert repr(value) in str(refused.value)
 
 
-@pytest.mark.parametrize("value", [0, -1e-4, math.nan, math.inf, "fast", None])
-def test_the_learning_rate_is_positive_and_finite(value):
-    with pytest.raises(UserError, match="--learning-rate"):
+def test_a_noise_vector_that_would_fill_the_memory_is_refused():
+    with pytest.raises(UserError, match="`latent_dim` .* from 1 to 65536, not 1000000"):
+        TrainConfig(latent_dim=1_000_000)
+
+
+@pytest.mark.parametrize("value", [0, -1e-4, math.nan, math.inf, 1e39, 1e-46, "fast", None])
+def test_the_learning_rate_is_positive_and_finite_in_float32(value):
+    """The first loss after a step of infinite size is finite still, and so would be saved."""
+    with pytest.raises(UserError, match="`learning_rate`"):
         TrainConfig(learning_rate=value)
 
 
 @pytest.mark.parametrize("value", [-1, 2**32, 0.5])
 def test_the_seed_is_one_that_numpy_takes(value):
-    with pytest.raises(UserError, match="--seed"):
+    with pytest.raises(UserError, match="`seed`"):
         TrainConfig(seed=value)
 
 
@@ -45,14 +52,14 @@ def test_an_unknown_data_set_is_refused_with_those_that_exist():
 
 def test_the_way_of_computing_is_checked():
     assert TrainConfig().fast is True
-    with pytest.raises(UserError, match="--precision must be one of float32, bfloat16.*'half'"):
+    with pytest.raises(UserError, match="`precision` must be one of float32, bfloat16.*'half'"):
         TrainConfig(precision="half")
-    with pytest.raises(UserError, match="--fast"):
+    with pytest.raises(UserError, match="`fast`"):
         TrainConfig(fast="no")
 
 
 def test_a_batch_larger_than_the_images_asked_for_is_refused():
-    with pytest.raises(UserError, match="--batch-size 64 is larger than --max-images 63"):
+    with pytest.raises(UserError, match="`batch_size` 64 is larger than `max_images` 63"):
         TrainConfig(max_images=63)
     assert TrainConfig(max_images=64).max_images == 64
 
@@ -60,11 +67,48 @@ def test_a_batch_larger_than_the_images_asked_for_is_refused():
 def test_snapshot_epochs_are_sorted_and_checked():
     assert TrainConfig(snapshot_epochs=[30, 10, 30]).snapshot_epochs == (10, 30)
     assert TrainConfig(snapshot_epochs=[]).snapshot_epochs == ()
-    with pytest.raises(UserError, match="--snapshot-epochs"):
-        TrainConfig(snapshot_epochs=[0])
+    for wrong in [[0], 10]:
+        with pytest.raises(UserError, match="`snapshot_epochs`"):
+            TrainConfig(snapshot_epochs=wrong)
 
 
-def test_the_run_folder_is_named_after_the_data_set():
-    assert TrainConfig().run_dir == "runs/fashion_mnist"
-    assert TrainConfig(dataset="mnist").run_dir == "runs/mnist"
-    assert TrainConfig(dataset="mnist", run_dir="elsewhere").run_dir == "elsewhere"
+@pytest.mark.parametrize("field", ["run_dir", "data_dir", "manual_dir"])
+@pytest.mark.parametrize("value", ["", "a\0b", 7])
+def test_a_folder_has_a_name(field, value):
+    with pytest.raises(UserError, match=f"`{field}`"):
+        TrainConfig(**{field: value})
+
+
+def test_the_run_folder_is_named_after_the_data_set(tmp_path):
+    assert TrainConfig().run_dir is None  # so that another data set gets another folder
+    assert TrainConfig().run_folder.as_posix() == "runs/fashion_mnist"
+    assert dataclasses.replace(TrainConfig(), dataset="mnist").run_folder.name == "mnist"
+    elsewhere = TrainConfig(dataset="mnist", run_dir=tmp_path)
+    assert elsewhere.run_folder == tmp_path and elsewhere.run_dir == str(tmp_path)
+
+
+OTHER_VALUES = {
+    "epochs": 60,
+    "batch_size": 32,
+    "learning_rate": 0.5,
+    "seed": 1,
+    "latent_dim": 50,
+    "dataset": "mnist",
+    "data_dir": "there",
+    "manual_dir": "here",
+    "max_images": 100,
+    "run_dir": "moved",
+    "snapshot_epochs": (1,),
+    "fast": False,
+    "precision": "bfloat16",
+}
+MAY_CHANGE = {"epochs", "data_dir", "manual_dir", "run_dir", "snapshot_epochs"}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrainConfig)])
+def test_only_what_decides_the_numbers_makes_a_difference(field):
+    """Every field, so that a new one must find its place in this test."""
+    other = TrainConfig(**{field: OTHER_VALUES[field]})
+    value, default = OTHER_VALUES[field], getattr(TrainConfig(), field)
+    expected = [] if field in MAY_CHANGE else [f"`{field}` is {value}, was {default}"]
+    assert other.differences(TrainConfig()) == expected

@@ -2,10 +2,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
+from helpers import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
 
 from gan_tf import TrainConfig, UserError
-from gan_tf.data import SYNTHETIC_IMAGES, batches, load_images, synthetic_images
+from gan_tf.data import batches, load_images
+from gan_tf.synthetic import COUNT as SYNTHETIC_IMAGES
+from gan_tf.synthetic import synthetic_images
 
 COUNT = 130
 

@@ -1,4 +1,4 @@
-"""Bad days, by the number of the fault: real processes, files and signals.
+"""Bad days, by the number of the fault in docs/reliability.md: real processes, files and signals.
 
 Where a fault has tests in the mirror of its module too, a comment names them.
 """
@@ -8,7 +8,6 @@ import inspect
 import itertools
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -22,10 +21,10 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import (
+from helpers import (
     PREPARED_IMAGES,
     ROOT,
-    SMALL,
+    SMALL_IMAGES,
     SMALL_STEPS,
     assert_same_outcome,
     command,
@@ -34,6 +33,8 @@ from conftest import (
     flip_a_bit,
     refusal,
     remove,
+    remove_checkpoint,
+    small,
     truncate,
 )
 from PIL import Image
@@ -43,15 +44,10 @@ from gan_tf.rundir import RunDir
 
 EAGER_TO_SAVE = "gan_tf.training.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
 LAST = f"ckpt-{3 * SMALL_STEPS}"
-KILLS = 20
+campaign = pytest.mark.campaign
 
 
-def small(folder, *flags):
-    """The command of the small run."""
-    return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
-
-
-def start_and_hold(launcher, folder, step, gate):
+def start_and_hold(launcher, folder, step, gate, *flags):
     """Starts the small run, and holds it after a step until the file `gate`, made there, is gone.
 
     What a test does meanwhile happens at that point of the run, however slow the machine.
@@ -68,26 +64,22 @@ def make_noise(count, latent_dim, seed, step, original=training.make_noise):
     return original(count, latent_dim, seed, step)
 training.make_noise = make_noise
 """
-    launcher.start(*small(folder), prelude=prelude)
+    launcher.start(*small(folder, *flags), prelude=prelude)
     launcher.wait_for(gate.exists)
-
-
-@pytest.fixture
-def run_copy(small_run, tmp_path):
-    """A copy of the small run: finished, its newest checkpoints those of steps 10 and 15."""
-    return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @pytest.fixture
 def mount(tmp_path):
     """Mounts a file system of its own size below a new folder; skips where that is not allowed."""
+    if sys.platform != "linux":
+        pytest.skip("mounts a tmpfs, which only Linux has")
     mounted = []
 
     def mount(options):
         folder = tmp_path / f"mounted {len(mounted)}"
         folder.mkdir()
         arguments = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
-        tried = subprocess.run(arguments, capture_output=True, text=True)
+        tried = subprocess.run(arguments, capture_output=True, text=True, check=False)
         if tried.returncode:
             pytest.skip(f"needs the right to mount a file system: {tried.stderr.strip()}")
         mounted.append(folder)
@@ -98,19 +90,8 @@ def mount(tmp_path):
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def flip_any_bit(path):
-    place = random.randrange(path.stat().st_size)
-    print(f"flipped: bit 0 of byte {place} of {path}")
-    flip_a_bit(path, place)
-
-
 def garble(path):
     path.write_bytes(b"\x00garbage\xff" * (path.stat().st_size // 9))
-
-
-def remove_checkpoint(run_dir, step):
-    for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
-        path.unlink()
 
 
 def newest_step(run_dir):
@@ -136,17 +117,23 @@ def assert_loads(prefix):
         assert np.isfinite(reader.get_tensor(name)).all()
 
 
-# 1, 2: every kind of damage to either file is in test_checkpoints.py; here the end of the run. That
-# history.csv has a row for epoch 3 already, and has it once in the end, belongs to 11.
+# 1, 2, 3: every kind of damage to either file, and TensorFlow's own state file, are in
+# test_checkpoints.py; here the end of the run. That history.csv has a row for epoch 3 already, and
+# has it once in the end, belongs to 11.
 @pytest.mark.parametrize(
     "part, damage",
-    [("data-00000-of-00001", truncate), ("data-00000-of-00001", flip_any_bit)]
-    + [("index", remove), ("index", garble)],
+    [
+        ("data-00000-of-00001", truncate),
+        pytest.param("data-00000-of-00001", flip_a_bit, marks=campaign),
+        pytest.param("index", remove, marks=campaign),
+        pytest.param("index", garble, marks=campaign),
+    ],
 )
 def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     small_run, run_copy, launcher, part, damage
 ):
     damage(run_copy / "checkpoints" / f"{LAST}.{part}")
+    RunDir(run_copy).gif_path.unlink()  # what is not finished looks at its checkpoints
     finished = launcher.run(*small(run_copy))
     assert finished.returncode == 0, finished.stderr
     (warning,) = finished.stderr.splitlines()
@@ -155,13 +142,13 @@ def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     assert_same_outcome(run_copy, small_run)
 
 
-# 3: this project writes no such file, so that it is missing in every other test; nor is one read.
 @pytest.mark.parametrize("state", ["", 'model_checkpoint_path: "ckpt-99"\n', "\x00\xff{"])
-def test_03_checkpoints_are_found_without_a_true_state_file(run_copy, launcher, state):
+def test_03_a_finished_run_is_finished_without_a_true_state_file(run_copy, in_process, state):
+    """This project writes no such file, so that it is missing in every other test."""
     assert not (run_copy / "checkpoints" / "checkpoint").exists()
     (run_copy / "checkpoints" / "checkpoint").write_text(state)
     before = contents(run_copy)
-    finished = launcher.run(*small(run_copy))
+    finished = in_process(*small(run_copy))
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "is finished: 3 epochs" in finished.stdout
     assert contents(run_copy) == before
@@ -178,69 +165,77 @@ def remove_all(folder):
 
 
 @pytest.mark.parametrize("damage", [damage_all, remove_all, shutil.rmtree])
-def test_04_all_checkpoints_bad_is_refused_until_overwrite(small_run, run_copy, launcher, damage):
+def test_04_all_checkpoints_bad_is_refused_until_overwrite(
+    request, small_run, run_copy, in_process, damage
+):
     damage(run_copy / "checkpoints")
+    RunDir(run_copy).gif_path.unlink()
     (run_copy / "notes.txt").write_text("mine")
     before = contents(run_copy)
-    said = refusal(*small(run_copy), run=launcher.run)
+    said = refusal(*small(run_copy), run=in_process)
     assert str(run_copy / "checkpoints") in said and "--overwrite" in said
     assert contents(run_copy) == before
     if damage is damage_all:
+        launcher = request.getfixturevalue("launcher")
         finished = launcher.run(*small(run_copy, "--overwrite"))
         assert (finished.returncode, finished.stderr) == (0, "")
-        assert "training on 150 images" in finished.stdout
+        assert f"training on {SMALL_IMAGES} images" in finished.stdout
+        assert "files of the run before are removed" in finished.stdout
         assert_same_outcome(run_copy, small_run)
         assert len(list(run_copy.glob("events.out.tfevents.*"))) == 1
         assert (run_copy / "notes.txt").read_text() == "mine"
 
 
-def test_05_a_run_of_another_kind_is_refused_field_by_field(small_run, launcher):
+def test_05_a_run_of_another_kind_is_refused_field_by_field(small_run, in_process):
     before = contents(small_run)
     flags = ["--latent-dim=50", "--dataset=mnist", "--precision=bfloat16"]
-    said = refusal(*small(small_run, *flags), run=launcher.run)
+    said = refusal(*small(small_run, *flags), run=in_process)
     assert "--latent-dim is 50, was 100" in said
     assert "--dataset is mnist, was synthetic" in said
     assert "--precision is bfloat16, was float32" in said
     assert contents(small_run) == before
 
 
-def test_05_a_run_of_another_version_is_refused_by_its_fields(run_copy, launcher):
+def test_05_a_run_of_another_version_is_refused_by_its_fields(run_copy, in_process):
     record = json.loads((run_copy / "config.json").read_text())
     record["config"]["optimizer"] = "RMSprop"
     record["environment"]["gan_tf"] = "9.0"
     (run_copy / "config.json").write_text(json.dumps(record))
     before = contents(run_copy)
-    said = refusal(*small(run_copy), run=launcher.run)
+    said = refusal(*small(run_copy), run=in_process)
     assert str(run_copy / "config.json") in said and "optimizer" in said and "9.0" in said
     assert contents(run_copy) == before
 
 
-def test_06_changed_settings_are_refused_with_both_values(small_run, launcher):
+def test_06_changed_settings_are_refused_with_both_values(small_run, in_process):
     before = contents(small_run)
-    flags = ["--seed=1", "--learning-rate=0.1", "--batch-size=64", "--max-images=149"]
-    said = refusal(*small(small_run, *flags), run=launcher.run)
+    flags = ["--seed=1", "--learning-rate=0.1", "--batch-size=64", "--max-images=79"]
+    said = refusal(*small(small_run, *flags), run=in_process)
     assert "--seed is 1, was 0" in said
     assert "--learning-rate is 0.1, was 0.0001" in said
-    assert "--batch-size is 64, was 32" in said
-    assert "--max-images is 149, was 150" in said
+    assert "--batch-size is 64, was 16" in said
+    assert "--max-images is 79, was 80" in said
     assert contents(small_run) == before
 
 
-def test_06_a_finished_run_may_grow(small_run, tmp_path, launcher):
-    for epochs in [1, 3]:
-        finished = launcher.run(*small(tmp_path, f"--epochs={epochs}"))
+def test_06_a_finished_run_may_grow_and_keep_other_epochs(
+    small_run, tmp_path, launcher, in_process
+):
+    """As --epochs 100 --snapshot-epochs 10 30 50 70 100 after a run of 50."""
+    for flags in [["--epochs=1", "--snapshot-epochs", "1"], []]:
+        finished = launcher.run(*small(tmp_path, *flags))
         assert (finished.returncode, finished.stderr) == (0, "")
     assert "going on after step 5, 1 epochs and 0 steps" in finished.stdout
     assert_same_outcome(tmp_path, small_run)
     before = contents(tmp_path)
-    said = refusal(*small(tmp_path, "--epochs=2"), run=launcher.run)
-    assert "--epochs is 2, was 3" in said
+    said = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
+    assert "--epochs is 2, and 3 are begun or done" in said
     assert contents(tmp_path) == before
 
 
 # 7: --output of the other commands is in test_cli.py.
 def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_loaded(
-    tmp_path, mount, launcher
+    tmp_path, mount, in_process
 ):
     (tmp_path / "file").write_text("mine")
     read_only = mount("size=1m,ro")
@@ -251,7 +246,7 @@ def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_lo
             f"--run-dir={folder}",
             f"--manual-dir={tmp_path / 'nowhere'}",  # where the data would be looked for
             f"--data-dir={tmp_path / 'data'}",
-            run=launcher.run,
+            run=in_process,
         )
         assert f"--run-dir {folder}" in said
         assert contents(tmp_path) == before
@@ -267,35 +262,35 @@ def fill(path, keep_free=0):
             file.truncate(file.tell() - keep_free)
 
 
+def assert_fails_for_space(launcher, run, path_and_need):
+    failed = launcher.wait()
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1, failed.stderr
+    assert re.search(f"no space left to write {run}/{path_and_need}", failed.stderr)
+    assert_loads(run / "checkpoints" / f"ckpt-{newest_step(run)}")
+    assert leftovers(run) == []
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=campaign)])
 def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
-    small_run, tmp_path, mount, launcher
+    small_run, tmp_path, mount, launcher, whole
 ):
     folder = mount("size=150m")
-    run, filler = folder / "run", folder / "filler"
-
-    def assert_fails(path_and_need):
-        failed = launcher.wait()
-        assert failed.returncode == 1
-        assert failed.stderr.count("\n") == 1, failed.stderr
-        assert re.search(f"no space left to write {run}/{path_and_need}", failed.stderr)
-        assert_loads(run / "checkpoints" / f"ckpt-{newest_step(run)}")
-        assert leftovers(run) == []
-
-    gate = tmp_path / "gate"
+    run, filler, gate = folder / "run", folder / "filler", tmp_path / "gate"
     start_and_hold(launcher, run, SMALL_STEPS + 2, gate)
     fill(filler)
     gate.unlink()
-    assert_fails("samples/epoch_0002.png: free")
+    assert_fails_for_space(launcher, run, "samples/epoch_0002.png: free")
 
-    launcher.start(*small(run))  # still full
-    still = launcher.wait()
-    assert still.returncode in (1, 2) and still.stderr.count("\n") == 1, still.stderr
-    assert str(run) in still.stderr and "no space left" in still.stderr.lower()
+    if whole:
+        still = launcher.run(*small(run))  # still full
+        assert still.returncode in (1, 2) and still.stderr.count("\n") == 1, still.stderr
+        assert str(run) in still.stderr and "no space left" in still.stderr.lower()
 
-    with open(filler, "r+b") as file:
-        file.truncate(filler.stat().st_size - 20_000_000)  # not enough for a checkpoint
-    launcher.start(*small(run), prelude=EAGER_TO_SAVE)
-    assert_fails(r"checkpoints/ckpt-\d+: free 30 MB")
+        with open(filler, "r+b") as file:
+            file.truncate(filler.stat().st_size - 20_000_000)  # not enough for a checkpoint
+        launcher.start(*small(run), prelude=EAGER_TO_SAVE)
+        assert_fails_for_space(launcher, run, r"checkpoints/ckpt-\d+: free 30 MB")
 
     filler.unlink()
     finished = launcher.run(*small(run))
@@ -305,6 +300,9 @@ def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
 
 def write_files(folder, version):
     """Writes each kind of file of a run, in one of several versions."""
+    import numpy as np
+
+    from gan_tf import artifacts, images
     from gan_tf.config import TrainConfig
     from gan_tf.rundir import RunDir
 
@@ -317,15 +315,19 @@ def write_files(folder, version):
     yield run.config_path, lambda: run.write_config(TrainConfig(seed=version), {})
     for epoch in [1, 2]:
         path, samples = run.sample_path(epoch), random.uniform(-1, 1, [16, 28, 28, 1])
-        yield path, lambda: run.write_samples(epoch, samples)
-    yield run.gif_path, run.write_gif
-    yield run.loss_curves_path, lambda: run.write_loss_curves([1])
+        yield path, lambda: artifacts.write_samples(run, epoch, samples)
+    training_images = images.to_uint8(random.uniform(-1, 1, [16, 28, 28, 1]))
+    path = run.training_images_path
+    yield path, lambda: artifacts.write_training_images(run, training_images)
+    yield run.gif_path, lambda: artifacts.write_gif(run)
+    yield run.epochs_path, lambda: artifacts.write_epochs(run, [1, 2])
+    yield run.loss_curves_path, lambda: artifacts.write_loss_curves(run, [1])
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_08_every_other_file_on_a_full_disk(mount, capfd):
     """Not the checkpoint alone: each file fails in one line that names it, the old one stays."""
-    from gan_tf import sampling
+    from gan_tf.snapshots import write_images
 
     folder = mount("size=2m")
     array = folder / "samples.npy"
@@ -333,7 +335,7 @@ def test_08_every_other_file_on_a_full_disk(mount, capfd):
 
     def every_file(version):
         yield from write_files(folder, version)
-        yield array, lambda: sampling.write_images(array, samples + version, "npy")
+        yield array, lambda: write_images(array, samples + version, "npy")
 
     for _, write in every_file(version=0):
         write()
@@ -347,7 +349,7 @@ def test_08_every_other_file_on_a_full_disk(mount, capfd):
             except gan_tf.RunFailed as error:
                 assert f"no space left to write {path}: free" in str(error)
                 failed += 1
-        assert failed == 7 if free == 0 else failed >= 3
+        assert failed == 9 if free == 0 else failed >= 3
         (folder / "filler").unlink()
         assert contents(folder) == before
     assert capfd.readouterr() == ("", "")
@@ -374,26 +376,26 @@ def epochs_on_the_board(run_dir):
     return epochs
 
 
-def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path, launcher):
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=campaign)])
+def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(
+    small_run, tmp_path, launcher, random_choices, kills
+):
     """Every second kill comes while a file is being written, the others at any instant of a life.
 
     A run that ends before its kill is compared, and the kills go on in another one.
     """
-    seed = int(os.environ.get("KILL_SEED", random.randrange(10**6)))
-    print(f"KILL_SEED={seed} chooses these instants")
-    instants = random.Random(seed)
     folders = (tmp_path / f"run {number}" for number in itertools.count())
     folder = next(folders)
-    kills = kills_in_a_write = 0
-    while kills < KILLS:
+    done = kills_in_a_write = 0
+    while done < kills:
         launcher.start(*small(folder), prelude=EAGER_TO_SAVE)
         ended = None
-        if kills % 2:
-            for _ in range(instants.randint(1, 4)):
+        if done % 2 == 0:
+            for _ in range(random_choices.randint(1, 4)):
                 ended = ended or wait_for_write(folder, launcher)
-            time.sleep(instants.uniform(0, 0.01))
+            time.sleep(random_choices.uniform(0, 0.01))
         else:
-            time.sleep(instants.uniform(0, 5))
+            time.sleep(random_choices.uniform(0, 5))
         if ended is None:
             launcher.signal(signal.SIGKILL)
             ended = launcher.wait()
@@ -402,14 +404,29 @@ def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(small_run, tmp_path
             folder = next(folders)
         else:
             assert ended.returncode == -signal.SIGKILL, ended.stderr
-            kills += 1
+            done += 1
             kills_in_a_write += bool(leftovers(folder))
-            print(f"kill {kills}: after step {newest_step(folder)}, {leftovers(folder)}")
+            print(f"kill {done}: after step {newest_step(folder)}, {leftovers(folder)}")
     finished = launcher.run(*small(folder))
     assert finished.returncode == 0, finished.stderr
     assert_same_outcome(folder, small_run)
     assert epochs_on_the_board(folder) == {1, 2, 3}
-    assert kills_in_a_write > 0
+    assert kills_in_a_write > 0 or kills == 1
+
+
+@campaign
+def test_09_a_last_batch_of_another_size_is_resumed_too(tmp_path, launcher):
+    """The small run has none, as each size of a batch takes seconds to prepare for."""
+    flags = [f"--max-images={SMALL_IMAGES - 5}"]
+    assert launcher.run(*small(tmp_path / "whole", *flags)).returncode == 0
+    for step in [SMALL_STEPS - 1, SMALL_STEPS, 2 * SMALL_STEPS + 2]:
+        gate = tmp_path / "gate"
+        start_and_hold(launcher, tmp_path / "stopped", step, gate, *flags)
+        launcher.signal(signal.SIGTERM)
+        gate.unlink()
+        assert launcher.wait().returncode == 143
+    assert launcher.run(*small(tmp_path / "stopped", *flags)).returncode == 0
+    assert_same_outcome(tmp_path / "stopped", tmp_path / "whole")
 
 
 def test_10_signals_save_in_mid_epoch_and_the_same_command_goes_on(small_run, tmp_path, launcher):
@@ -448,6 +465,7 @@ checkpoints.sync = slow_sync
 )
 
 
+@campaign
 def test_10_a_second_ctrl_c_stops_at_once_and_loses_nothing_saved(small_run, tmp_path, launcher):
     launcher.start(*small(tmp_path), prelude=SLOW_DISK)
     launcher.wait_for((tmp_path / "slow").exists)
@@ -464,7 +482,10 @@ def test_10_a_second_ctrl_c_stops_at_once_and_loses_nothing_saved(small_run, tmp
     assert_same_outcome(tmp_path, small_run)
 
 
-def test_11_a_killed_writer_leaves_no_half_file_under_a_final_name(tmp_path, launcher):
+@pytest.mark.parametrize("kills", [2, pytest.param(24, marks=campaign)])
+def test_11_a_killed_writer_leaves_no_half_file_under_a_final_name(
+    tmp_path, launcher, random_choices, kills
+):
     whole = {}
     for version in [0, 1]:
         for path, write in write_files(tmp_path / "whole", version):
@@ -474,19 +495,15 @@ def test_11_a_killed_writer_leaves_no_half_file_under_a_final_name(tmp_path, lau
     folder = tmp_path / "killed"
     writer = f"""
 import itertools
-import numpy as np
 {inspect.getsource(write_files)}
 for version in itertools.cycle([0, 1]):
     for _, write in write_files({str(folder)!r}, version):
         write()
 """
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    instants = random.Random(seed)
-    for _ in range(12):
+    for _ in range(kills):
         launcher.start(prelude=writer)
         launcher.wait_for((folder / "loss_curves.png").exists)
-        time.sleep(instants.uniform(0, 0.6))
+        time.sleep(random_choices.uniform(0, 0.6))
         launcher.signal(signal.SIGKILL)
         assert launcher.wait().returncode == -signal.SIGKILL
         for name, versions in whole.items():
@@ -498,26 +515,29 @@ def cut_off_last_row(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, garble, remove, cut_off_last_row])
-def test_11_a_history_that_lost_rows_is_refused(run_copy, launcher, damage):
+def test_11_a_history_that_lost_rows_is_refused(run_copy, in_process, damage):
     """This program never loses any; but it cannot make up the rows that someone else has lost."""
     damage(run_copy / "history.csv")
     before = contents(run_copy)
-    said = refusal(*small(run_copy, "--epochs=4"), run=launcher.run)
+    said = refusal(*small(run_copy, "--epochs=4"), run=in_process)
     assert str(run_copy / "history.csv") in said
     assert contents(run_copy) == before
 
 
-def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launcher):
+def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launcher, in_process):
     folder, gate = tmp_path / "run", tmp_path / "gate"
     start_and_hold(launcher, folder, 2, gate)  # so only a second process could change a file
     before = contents(folder)
-    for flags in [[], ["--overwrite"]]:
-        said = refusal("train.py", *small(folder, *flags)[1:])
+    for arguments, run in [
+        (["train.py", *small(folder)[1:]], command),  # as a user would
+        (small(folder, "--overwrite"), in_process),
+    ]:
+        said = refusal(*arguments, run=run)
         assert f"--run-dir {folder} is in use by process {launcher.pid}" in said
         assert contents(folder) == before
     launcher.signal(signal.SIGKILL)
     assert launcher.wait().returncode == -signal.SIGKILL
-    said = refusal(*small(folder, "--seed=1"), run=launcher.run)  # 9 goes on after many kills
+    said = refusal(*small(folder, "--seed=1"), run=in_process)  # 9 goes on after many kills
     assert "--seed is 1, was 0" in said and "in use" not in said
 
 
@@ -525,40 +545,33 @@ def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launc
 @pytest.mark.parametrize("name", ["*train.tfrecord*", "dataset_info.json"])
 @pytest.mark.parametrize("damage", [truncate, remove])
 def test_13_damaged_prepared_data_is_named_with_the_folder_to_delete(
-    prepared, tmp_path, launcher, name, damage
+    prepared, tmp_path, in_process, name, damage
 ):
     data = Path(shutil.copytree(prepared[0], tmp_path / "data"))
     (damaged,) = data.rglob(name)
     damage(damaged)
     before = contents(tmp_path)
-    said = refusal("train", f"--data-dir={data}", f"--run-dir={tmp_path / 'run'}", run=launcher.run)
+    said = refusal("train", f"--data-dir={data}", f"--run-dir={tmp_path / 'run'}", run=in_process)
     assert re.search(f"delete {data}/fashion_mnist(/3.0.1)? ", said)
     assert contents(tmp_path) == before
 
 
 # 14: a network that refuses is in test_data.py; here one that swallows everything.
-def test_14_a_network_that_never_answers_costs_seconds(tmp_path, launcher):
+def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, monkeypatch):
+    """TFDS by itself gives up after 205 s."""
+    monkeypatch.setattr("gan_tf.data._NETWORK_SECONDS", 1)  # in place of 10, to save time
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        prelude = f"""
-import gan_tf.data
-gan_tf.data._NETWORK_SECONDS = 2  # in place of 10, to save the time of the tests
-os.environ |= dict(http_proxy={proxy!r}, https_proxy={proxy!r})
-"""
-        said = refusal(
-            "train",
-            f"--data-dir={tmp_path / 'data'}",
-            f"--run-dir={tmp_path / 'run'}",
-            run=launcher.run,  # which fails after 120 s; TFDS gives up after 205 s
-            prelude=prelude,
-        )
+        for scheme in ["http", "https"]:
+            monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        folders = [f"--data-dir={tmp_path / 'data'}", f"--run-dir={tmp_path / 'run'}"]
+        said = refusal("train", *folders, run=in_process)
     assert "does not answer" in said and "--manual-dir" in said
     assert contents(tmp_path) == {}
 
 
-def test_15_a_gif_from_an_empty_folder_is_refused(tmp_path, launcher):
+def test_15_a_gif_from_an_empty_folder_is_refused(tmp_path, in_process):
     for flags in [[], [f"--output={tmp_path / 'film.gif'}"]]:
-        said = refusal("gif", f"--run-dir={tmp_path}", *flags, run=launcher.run)
+        said = refusal("gif", f"--run-dir={tmp_path}", *flags, run=in_process)
         assert str(tmp_path / "samples") in said
         assert contents(tmp_path) == {}
 
@@ -591,56 +604,58 @@ def make_smaller(path):
     "damage",
     [cut_short, damage_header, make_jpeg, make_gif, write_text, make_huge, make_smaller],
 )
-def test_15_a_frame_that_is_foreign_or_damaged_is_named(run_copy, launcher, damage):
+def test_15_a_frame_that_is_foreign_or_damaged_is_named(run_copy, in_process, damage):
     damage(run_copy / "samples" / "epoch_0002.png")
     before = contents(run_copy)
-    said = refusal("gif", f"--run-dir={run_copy}", run=launcher.run)
+    said = refusal("gif", f"--run-dir={run_copy}", run=in_process)
     assert str(run_copy / "samples" / "epoch_0002.png") in said
     assert contents(run_copy) == before
 
 
-def test_15_frames_past_epoch_9999_keep_their_order(run_copy, launcher):
+def test_15_frames_past_epoch_9999_keep_their_order(run_copy, in_process):
     run = RunDir(run_copy)
     run.sample_path(3).rename(run.sample_path(10_000))
     run.sample_path(2).rename(run.sample_path(9_999))
-    finished = launcher.run("gif", f"--run-dir={run_copy}")
+    finished = in_process("gif", f"--run-dir={run_copy}")
     assert (finished.returncode, finished.stderr) == (0, "")
     frames = imageio.imread(run.gif_path, mode="L")
     for frame, epoch in zip(frames, [1, 9_999, 10_000], strict=True):
         np.testing.assert_array_equal(frame[:366], imageio.imread(run.sample_path(epoch)))
 
 
+@pytest.mark.parametrize("prelude", ["", pytest.param(EAGER_TO_SAVE, marks=campaign)])
 def test_16_a_loss_that_is_not_finite_ends_the_run_with_the_last_finite_checkpoint(
-    tmp_path, launcher
+    tmp_path, launcher, prelude
 ):
-    failed = launcher.run(*small(tmp_path / "run", "--learning-rate=1e30"), prelude=EAGER_TO_SAVE)
+    run = RunDir(tmp_path / "run")
+    failed = launcher.run(*small(run.path, "--learning-rate=1e30"), prelude=prelude)
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1, failed.stderr
-    told = re.search(r"at step (\d+), in epoch 1: .*--learning-rate", failed.stderr)
-    step = newest_step(tmp_path / "run")
+    told = re.search(r"at step (\d+), in epoch 1: .*--run-dir .*--learning-rate", failed.stderr)
+    step = newest_step(run.path)
     assert 0 <= step < int(told[1])
-    assert_loads(tmp_path / "run" / "checkpoints" / f"ckpt-{step}")
-    assert not (tmp_path / "run" / "snapshots").exists()
+    assert step == 0 or prelude
+    assert_loads(run.checkpoint_path(step))
+    assert run.read_history() == [] and run.sample_paths() == {} and run.snapshot_epochs() == []
 
 
 @pytest.mark.parametrize("rate", ["1e39", "1e-46"])
-def test_16_a_rate_that_is_infinite_or_0_in_float32_is_refused(tmp_path, launcher, rate):
+def test_16_a_rate_that_is_infinite_or_0_in_float32_is_refused(tmp_path, in_process, rate):
     """The first loss after a step of infinite size is finite still, and so would be saved."""
-    said = refusal(*small(tmp_path / "run", f"--learning-rate={rate}"), run=launcher.run)
+    said = refusal(*small(tmp_path / "run", f"--learning-rate={rate}"), run=in_process)
     assert "--learning-rate" in said and rate in said.replace("+", "")
     assert contents(tmp_path) == {}
 
 
 # Whatever runs code, or may run code, that is in what it reads.
-FORBIDDEN_MODULES = {
-    "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve",
-    "yaml", "torch",
-}  # fmt: skip
-FORBIDDEN_CALLS = {
-    "eval", "exec", "compile", "__import__", "load_model", "load_weights", "saved_model",
-    "model_from_json", "model_from_yaml", "from_config", "deserialize",
-    "deserialize_keras_object", "enable_unsafe_deserialization", "read_pickle", "py_function",
-}  # fmt: skip
+FORBIDDEN_MODULES = set(
+    "pickle cPickle _pickle dill cloudpickle joblib marshal shelve yaml torch".split()
+)
+FORBIDDEN_CALLS = set(
+    "eval exec __import__ load_model load_weights saved_model model_from_json model_from_yaml"
+    " from_config deserialize deserialize_keras_object enable_unsafe_deserialization read_pickle"
+    " py_function compile".split()
+)
 
 
 def unsafe_calls(source):
@@ -655,7 +670,7 @@ def unsafe_calls(source):
             names = {alias.name for alias in node.names}
             unsafe = {(node.module or "").partition(".")[0]} & FORBIDDEN_MODULES
             unsafe |= names & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "re.compile":
             unsafe = {node.attr} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
         elif isinstance(node, ast.Name):
             unsafe = {node.id} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
@@ -693,6 +708,7 @@ def test_17_a_strangers_files_are_data_only():
         "yaml.load(file)",
         "tf.saved_model.load(path)",
         "run = exec",
+        "model.compile(optimizer)",
     ],
 )
 def test_17_an_unsafe_call_would_be_found(unsafe):
@@ -723,6 +739,7 @@ sys.exit(main(command="train"))
 """
 
 
+@campaign
 def test_18_no_home_and_a_clock_that_jumps_back_and_decimal_commas_change_nothing(
     small_run, tmp_path, comma_locale
 ):
@@ -734,6 +751,7 @@ def test_18_no_home_and_a_clock_that_jumps_back_and_decimal_commas_change_nothin
         env={**environment, **comma_locale},
         capture_output=True,
         text=True,
+        check=False,
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "epoch  3/3: generator 0.6" in finished.stdout
@@ -741,37 +759,41 @@ def test_18_no_home_and_a_clock_that_jumps_back_and_decimal_commas_change_nothin
     assert all(row["seconds"] > 0 for row in RunDir(folder).read_history())
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="needs a shell, and /proc as an unwritable home"
+)
 def test_18_odd_paths_an_unwritable_home_and_a_reader_that_leaves(prepared, tmp_path):
     """`train.py ... | head -1` in the C locale, with a home folder where nothing can be made."""
     data = Path(shutil.copytree(prepared[0], tmp_path / "Daten für März"))
     run = RunDir(tmp_path / "été 1")
-    flags = ["--epochs=2", f"--data-dir={data}", f"--run-dir={run.path}"]
+    flags = ["--epochs=1", "--batch-size=65", f"--data-dir={data}", f"--run-dir={run.path}"]
     finished = subprocess.run(
         ["bash", "-c", '"$@" | head -1; exit ${PIPESTATUS[0]}', "bash"]
         + [sys.executable, "train.py", *flags],
         cwd=ROOT,
         env={**os.environ, "LC_ALL": "C", "HOME": "/proc"},
         capture_output=True,
+        check=False,
     )
     assert (finished.returncode, finished.stderr) == (0, b"")
     assert finished.stdout.decode() == f"{run.path}: training on {PREPARED_IMAGES} images\n"
-    assert [row["step"] for row in run.read_history()] == [3, 6]
-    assert run.gif_path.exists() and newest_step(run.path) == 6
-    assert_loads(run.checkpoints / "ckpt-6")
+    assert [row["step"] for row in run.read_history()] == [2]
+    assert run.gif_path.exists() and newest_step(run.path) == 2
+    assert_loads(run.checkpoint_path(2))
 
 
-def test_19_another_environment_on_resume_is_said_and_the_run_goes_on(run_copy):
+def test_19_another_environment_on_resume_is_said_and_the_run_goes_on(run_copy, launcher):
     record = json.loads((run_copy / "config.json").read_text())
     record["environment"]["tensorflow"] = "2.0.0"
     (run_copy / "config.json").write_text(json.dumps(record))
     remove_checkpoint(run_copy, 15)
     threads = record["environment"]["threads"]
-    one_core = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-    finished = command(
-        "-c",
-        one_core + "from gan_tf.cli import main\nsys.exit(main(command='train'))",
-        *small(run_copy)[1:],
-        TF_ENABLE_ONEDNN_OPTS="0",
+    finished = launcher.run(
+        *small(run_copy),
+        prelude="""
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+""",
     )
     assert finished.returncode == 0, finished.stderr
     (warning,) = finished.stderr.splitlines()

@@ -6,7 +6,7 @@ import statistics
 
 import imageio.v3 as imageio
 import numpy as np
-from conftest import ROOT
+from helpers import ROOT
 
 from gan_tf.rundir import RunDir
 

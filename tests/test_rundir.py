@@ -1,34 +1,88 @@
 import json
-import os
-import subprocess
-import sys
+import re
 
-import imageio.v3 as imageio
-import numpy as np
 import pytest
-from conftest import contents
-from PIL import Image
+from helpers import contents
 
-from gan_tf import TrainConfig, UserError
+import gan_tf
+from gan_tf import TrainConfig, UserError, rundir
+from gan_tf.lock import NAME as LOCK
 from gan_tf.rundir import RunDir
 
 
 def begun(tmp_path, **choices):
     run = RunDir(tmp_path / "run")
-    run.write_config(TrainConfig(**choices), {"threads": 2})
+    run.write_config(TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
     return run
+
+
+def change_record(run, **changes):
+    record = json.loads(run.config_path.read_text())
+    record |= changes
+    run.config_path.write_text(json.dumps(record))
 
 
 def test_the_config_is_read_back_as_it_was(tmp_path):
     choices = dict(epochs=7, learning_rate=0.1 + 0.2, max_images=100, snapshot_epochs=[3, 5])
     run = begun(tmp_path, **choices)
-    assert run.read_config() == (TrainConfig(**choices), {"threads": 2})
+    assert run.read_config() == (TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
+
+
+def test_the_config_is_plain_json(tmp_path):
+    record = json.loads(begun(tmp_path).config_path.read_text())
+    assert record["format"] == rundir.FORMAT == 2
+    assert record["config"]["batch_size"] == 64
+    assert record["environment"] == {"threads": 2, "gan_tf": "2.0.0"}
+
+
+def test_a_run_without_a_format_number_is_of_format_1_and_goes_on(tmp_path):
+    run = begun(tmp_path, epochs=7)
+    record = json.loads(run.config_path.read_text())
+    del record["format"]
+    record["config"]["run_dir"] = "runs/fashion_mnist"  # as 1.0.0 wrote it
+    run.config_path.write_text(json.dumps(record))
+    assert run.read_config()[0].epochs == 7
+    run.check(TrainConfig(epochs=7))
+
+
+def test_a_run_of_a_format_to_come_is_refused_with_both_versions(tmp_path):
+    run = begun(tmp_path)
+    change_record(run, format=99, environment={"gan_tf": "7.5.0"})
+    before = contents(tmp_path)
+    with pytest.raises(UserError) as refused:
+        run.check(TrainConfig())
+    said = str(refused.value)
+    assert (
+        "config.json is of format 99" in said
+        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in said
+    )
+    assert "gan_tf 7.5.0" in said and "damaged" not in said
+    assert contents(tmp_path) == before
+
+
+def test_fields_that_this_version_does_not_know_are_named_with_both_versions(tmp_path):
+    run = begun(tmp_path)
+    record = json.loads(run.config_path.read_text())
+    record["config"] |= {"optimizer": "RMSprop"}
+    change_record(run, config=record["config"], environment={"gan_tf": "7.5.0"})
+    with pytest.raises(UserError, match="does not know .optimizer.: .*gan_tf 7.5.0") as refused:
+        run.check(TrainConfig())
+    assert gan_tf.__version__ in str(refused.value) and "damaged" not in str(refused.value)
+
+
+@pytest.mark.parametrize("format", [0, -1, None, "2", [2], 1.5])
+def test_a_format_that_is_no_number_of_one_is_refused(tmp_path, format):
+    run = begun(tmp_path)
+    change_record(run, format=format)
+    with pytest.raises(UserError, match="config.json"):
+        run.read_config()
 
 
 def test_the_same_settings_pass_and_a_run_may_grow_or_move(tmp_path):
     run = begun(tmp_path, epochs=3)
     run.check(TrainConfig(epochs=3))
     run.check(TrainConfig(epochs=4, run_dir="moved", data_dir="there", manual_dir="here"))
+    run.check(TrainConfig(epochs=4, snapshot_epochs=[1, 2, 4]))
 
 
 def test_every_setting_that_differs_is_named_with_both_values(tmp_path):
@@ -36,23 +90,41 @@ def test_every_setting_that_differs_is_named_with_both_values(tmp_path):
     with pytest.raises(UserError) as refused:
         run.check(TrainConfig(epochs=4, batch_size=16, learning_rate=0.5, dataset="kmnist", seed=1))
     for difference in [
-        "--epochs is 4, was 5",
-        "--batch-size is 16, was 32",
-        "--learning-rate is 0.5, was 0.0001",
-        "--dataset is kmnist, was mnist",
+        "`batch_size` is 16, was 32",
+        "`learning_rate` is 0.5, was 0.0001",
+        "`dataset` is kmnist, was mnist",
     ]:
         assert difference in str(refused.value)
-    assert "--seed" not in str(refused.value)
+    assert "`seed`" not in str(refused.value)
+
+
+def test_fewer_epochs_than_are_done_are_refused(tmp_path):
+    run = begun(tmp_path, epochs=5)
+    run.write_history([{"epoch": epoch, "step": 10 * epoch} for epoch in (1, 2)])
+    run.checkpoints.mkdir()
+    run.checkpoint_path(20).with_suffix(".index").touch()
+    run.check(TrainConfig(epochs=2))
+    with pytest.raises(UserError, match="`epochs` is 1, and 2 are begun or done"):
+        run.check(TrainConfig(epochs=1))
+    run.checkpoint_path(25).with_suffix(".index").touch()  # in mid-epoch
+    with pytest.raises(UserError, match="`epochs` is 2, and 3 are begun or done"):
+        run.check(TrainConfig(epochs=2))
 
 
 def test_checkpoints_without_a_config_are_no_fresh_start(tmp_path):
     run = RunDir(tmp_path)
     run.checkpoints.mkdir()
-    with pytest.raises(UserError, match="config.json"):
-        run.check(TrainConfig())
+    run.check(TrainConfig())  # an empty folder holds nothing to lose
+    run.checkpoint_path(5).with_suffix(".index").touch()
+    for refuse in [lambda: run.check(TrainConfig()), run.check_replaceable]:
+        with pytest.raises(UserError, match="holds ckpt-5.index but no config.json"):
+            refuse()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"config": {"depth": 3}}', '{"config": {}}'])
+DAMAGED = ["", "{", "[]", "7", '{"config": {"depth": 3}}', '{"config": {}}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_config_is_named(tmp_path, text):
     run = begun(tmp_path)
     run.config_path.write_text(text)
@@ -60,51 +132,55 @@ def test_a_damaged_config_is_named(tmp_path, text):
         run.check(TrainConfig())
 
 
+def test_a_config_with_an_impossible_value_is_damaged(tmp_path):
+    run = begun(tmp_path)
+    change_record(run, config={"batch_size": 0})
+    with pytest.raises(UserError, match="config.json is damaged.*`batch_size`"):
+        run.read_config()
+
+
 def test_a_folder_without_a_run_is_named(tmp_path):
-    for folder in [tmp_path, tmp_path / "missing"]:
-        with pytest.raises(UserError, match=f"{folder} holds no run"):
+    (tmp_path / "file").touch()
+    for folder in [tmp_path, tmp_path / "missing", tmp_path / "file"]:
+        with pytest.raises(UserError, match=f"`run_dir` {re.escape(str(folder))} holds no run"):
             RunDir(folder).read_config()
-
-
-def test_a_second_process_is_refused_with_the_first_ones_id(tmp_path):
-    hold = f"""
-from gan_tf.rundir import RunDir
-with RunDir({str(tmp_path / "run")!r}).locked():
-    print("held", flush=True)
-    input()
-"""
-    first = subprocess.Popen(
-        [sys.executable, "-c", hold],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with first:
-        assert first.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match=f"in use by process {first.pid}"):
-            with RunDir(tmp_path / "run").locked():
-                pytest.fail("two processes hold one run")
-        first.kill()
-        first.wait()
-        with RunDir(tmp_path / "run").locked():
-            assert (tmp_path / "run" / "lock").read_text() == str(os.getpid())
 
 
 def test_a_run_that_never_began_leaves_nothing(tmp_path):
     run = RunDir(tmp_path / "runs" / "new")
-    with pytest.raises(ZeroDivisionError):
-        with run.locked():
-            1 / 0
+    with pytest.raises(ZeroDivisionError), run.locked():
+        _ = 1 / 0
     assert contents(tmp_path) == {}
+
+
+def test_a_run_is_locked_until_it_is_left(tmp_path):
+    run = begun(tmp_path)
+    with run.locked():
+        with pytest.raises(UserError, match="in use by"), RunDir(run.path).locked():
+            pytest.fail("two hold one run")
+        run.check_held()
+    with RunDir(run.path).locked():
+        assert (run.path / LOCK).exists()
 
 
 @pytest.mark.parametrize("below", ["", "runs/new"])
 def test_a_run_folder_that_cannot_be_made_is_named(tmp_path, below):
     (tmp_path / "file").touch()
-    for folder in [tmp_path / "file" / below, "/proc/new"]:
-        with pytest.raises(UserError, match=f"--run-dir {folder}"):
-            with RunDir(folder).locked():
-                pytest.fail("there is nowhere to write")
+    folder = tmp_path / "file" / below
+    with pytest.raises(UserError, match=f"`run_dir` {re.escape(str(folder))}"):
+        with RunDir(folder).locked():
+            pytest.fail("there is nowhere to write")
+
+
+def test_what_stands_in_the_way_of_a_runs_files_is_named(tmp_path):
+    run = begun(tmp_path)
+    run.prepare()
+    before = contents(tmp_path)
+    run.prepare()
+    assert contents(tmp_path) == before
+    run.sample_path(1).mkdir()
+    with pytest.raises(UserError, match="epoch_0001.png is not a file"):
+        run.prepare()
 
 
 def test_the_history_is_read_back_exactly(tmp_path):
@@ -119,6 +195,34 @@ def test_the_history_is_read_back_exactly(tmp_path):
     assert run.history_path.read_text().splitlines()[0] == "epoch,step,generator_loss,seconds"
 
 
+def test_a_later_version_may_add_columns(tmp_path):
+    """Rows of before have an empty cell there, and those of after may lack what was dropped."""
+    run = RunDir(tmp_path)
+    old, new = {"epoch": 1, "step": 5, "seconds": 0.5}, {"epoch": 2, "step": 10, "quality": 0.25}
+    run.write_history([old, new])
+    assert run.history_path.read_text().splitlines() == [
+        "epoch,step,seconds,quality",
+        "1,5,0.5,",
+        "2,10,,0.25",
+    ]
+    assert run.read_history() == [{**old, "quality": None}, {**new, "seconds": None}]
+    run.write_history(run.read_history())  # as a resumed run does, once more
+    assert run.read_history() == [{**old, "quality": None}, {**new, "seconds": None}]
+    with pytest.raises(UserError, match="history.csv has lost rows or columns"):
+        run.read_history(columns=["quality"])
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["\x00\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "epoch,step\n1,2,3\n", "step\n5\n"],
+)
+def test_a_damaged_history_is_named(tmp_path, table):
+    run = RunDir(tmp_path)
+    run.history_path.write_bytes(table.encode("latin-1"))
+    with pytest.raises(UserError, match="history.csv has lost rows or columns, or is damaged"):
+        run.read_history()
+
+
 def test_epochs_are_ordered_by_number(tmp_path):
     run = RunDir(tmp_path)
     run.samples.mkdir()
@@ -130,34 +234,73 @@ def test_epochs_are_ordered_by_number(tmp_path):
     assert run.sample_path(2).name == "epoch_0002.png"
 
 
-def test_the_gif_shows_the_epochs_in_order_and_holds_the_last(tmp_path):
-    run = RunDir(tmp_path)
-    for epoch in [10_000, 9_999, 3]:
-        run.write_samples(epoch, np.full([16, 28, 28, 1], epoch / 20_000))
-    said = run.write_gif(frame_ms=100, hold_ms=1500)
-    frames = imageio.imread(run.gif_path, mode="L")
-    assert frames[:, 10, 10].tolist() == [128, 191, 191]
-    assert "3 frames of 366 x 390 pixels, 1.7 s" in said and str(run.gif_path) in said
-    for frame, epoch in zip(frames, [3, 9_999, 10_000]):
-        np.testing.assert_array_equal(frame[:366], imageio.imread(run.sample_path(epoch)))
-    assert (frames[1, 366:] != frames[2, 366:]).any()  # the epoch's number is on it
-    with Image.open(run.gif_path) as film:
-        assert film.info["loop"] == 0
-        film.seek(2)
-        assert film.info["duration"] == 1500
+def fake_run(tmp_path):
+    """A run by its names, and beside them files of other names."""
+    run = begun(tmp_path)
+    run.prepare()
+    run.write_history([{"epoch": 1, "step": 5}])
+    own = [
+        run.loss_curves_path,
+        run.gif_path,
+        run.sample_path(1),
+        run.path / "events.out.tfevents.1",
+    ]
+    own += [
+        run.checkpoint_path(5).with_suffix(".index"),
+        run.snapshot_path(1).with_suffix(".index"),
+    ]
+    mine = [run.path / "notes.txt", run.samples / "mine.png", run.checkpoints / "ckpt-5.txt"]
+    for path in [*own, *mine]:
+        path.write_text(path.name)
+    own += [run.config_path, run.history_path]
+    return run, sorted(own), mine
 
 
-def test_a_gif_needs_frames_and_times(tmp_path):
-    run = RunDir(tmp_path)
-    with pytest.raises(UserError, match="no frames.*samples"):
-        run.write_gif()
-    for name in ["frame_ms", "hold_ms"]:
-        with pytest.raises(UserError, match="--" + name.replace("_", "-")):
-            run.write_gif(**{name: 0})
-    assert contents(tmp_path) == {}
+def test_a_runs_own_files_are_known_by_their_names(tmp_path):
+    run, own, _ = fake_run(tmp_path)
+    assert run.own_files() == own
 
 
-def test_the_config_is_plain_json(tmp_path):
-    record = json.loads(begun(tmp_path).config_path.read_text())
-    assert record["config"]["batch_size"] == 64
-    assert record["environment"] == {"threads": 2}
+def test_a_run_that_was_set_aside_comes_back_whole(tmp_path):
+    run, own, mine = fake_run(tmp_path)
+    before = contents(tmp_path)
+    assert run.set_aside() == len(own)
+    assert run.own_files() == [] and all(path.exists() for path in mine)
+    run.write_config(TrainConfig(seed=5), {})  # a new one begins, and fails
+    run.sample_path(1).write_text("new")
+    run.sample_path(2).write_text("new")
+    run.bring_back()
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("new_has_checkpoint", [False, True])
+def test_a_killed_replacement_ends_with_one_whole_run(tmp_path, new_has_checkpoint):
+    run, own, mine = fake_run(tmp_path)
+    before = contents(tmp_path)
+    run.set_aside()
+    run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
+    if new_has_checkpoint:
+        run.checkpoint_path(0).with_suffix(".index").write_text("new")
+    RunDir(run.path).settle()
+    if new_has_checkpoint:
+        assert run.read_config()[0].seed == 5
+        assert [path.name for path in run.own_files()] == ["ckpt-0.index", "config.json"]
+        assert not list(run.path.rglob(".replaced"))
+    else:
+        assert contents(tmp_path) == before
+    assert all(path.read_text() == path.name for path in mine)
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
+    run, own, mine = fake_run(tmp_path)
+    before = contents(tmp_path)
+    (run.path / ".unfinished-77-config.json").touch()
+    (run.samples / ".unfinished-77-epoch_0002.png").touch()
+    (run.checkpoints / "ckpt-9_temp").mkdir()
+    (run.checkpoints / "ckpt-9_temp" / "part").touch()
+    foreign = [run.path / ".unfinished-77-thesis.tex", run.checkpoints / "my_temp"]
+    foreign[0].touch()
+    foreign[1].mkdir()
+    run.remove_unfinished()
+    left = contents(tmp_path)
+    assert {tmp_path / name for name in left.keys() - before.keys()} == set(foreign)

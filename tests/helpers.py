@@ -1,0 +1,226 @@
+"""What several tests share: real commands in real processes, damage to files, and comparisons."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gan_tf.rundir import RunDir
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL_IMAGES, SMALL_STEPS = 80, 5  # of an epoch of the small run; a step of another size is slow
+SMALL = [
+    "--dataset=synthetic",
+    f"--max-images={SMALL_IMAGES}",
+    "--batch-size=16",
+    "--snapshot-epochs",
+    "1",
+    "2",
+]
+NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
+
+
+def command(*arguments, cwd=ROOT, **environment):
+    """Runs a command, from the top level unless told otherwise, to its end; its output is text."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def refusal(*arguments, run=command, **options):
+    """Runs a command that must refuse: exit code 2, and one line on standard error, returned."""
+    finished = run(*arguments, **options)
+    assert finished.returncode == 2, finished.stderr
+    assert finished.stdout == ""
+    assert finished.stderr.count("\n") == 1 and finished.stderr.endswith("\n"), finished.stderr
+    return finished.stderr
+
+
+def small(folder, *flags):
+    """The arguments of the small run, in a folder."""
+    return ["train", *SMALL, "--epochs=3", f"--run-dir={folder}", *flags]
+
+
+def contents(folder):
+    """Every path below a folder, with the bytes of the files."""
+    return {
+        path.relative_to(folder): path.read_bytes() if path.is_file() else None
+        for path in Path(folder).rglob("*")
+    }
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path, place=None):
+    """Flips bit 0 of a byte, by default the middle one."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if place is None else place] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path):
+    path.unlink()
+
+
+def remove_checkpoint(run_dir, step):
+    for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
+        path.unlink()
+
+
+def outcome(run_dir):
+    """All that the small run computed, bit for bit, without what a clock has measured."""
+    import tensorflow as tf
+
+    run = RunDir(run_dir)
+    result = {}
+    for prefix in [run.checkpoints / f"ckpt-{3 * SMALL_STEPS}", *map(run.snapshot_path, (1, 2, 3))]:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/")):
+                result[prefix.name, name] = np.asarray(reader.get_tensor(name)).tobytes()
+    for path in run.sample_paths().values():
+        result[path.name] = path.read_bytes()
+    for row in run.read_history():
+        epoch = row["epoch"]
+        result |= {
+            (epoch, name): value
+            for name, value in row.items()
+            if name not in ("seconds", "images_per_second")
+        }
+    return result
+
+
+def assert_same_outcome(run_dir, other):
+    found, expected = outcome(run_dir), outcome(other)
+    assert found.keys() == expected.keys()
+    assert [name for name in found if found[name] != expected[name]] == []
+    pictures = "training.gif", "epochs.png", "training_images.png", "loss_curves.png"
+    for picture in pictures:
+        assert Path(run_dir, picture).read_bytes() == Path(other, picture).read_bytes(), picture
+    assert len(RunDir(run_dir).history_path.read_text().splitlines()) == 1 + 3  # none twice
+    assert not [path for path in Path(run_dir).rglob("*") if "_temp" in path.name]
+    assert not list(Path(run_dir).rglob(".unfinished-*"))
+
+
+_LAUNCHER = """
+import json, os, sys
+from gan_tf.cli import main
+from gan_tf.console import import_tensorflow
+import_tensorflow()
+import gan_tf.training
+
+process = None
+for request in iter(sys.stdin.readline, ""):
+    if request == "poll\\n":
+        done, status = os.waitpid(process, os.WNOHANG)
+        print(os.waitstatus_to_exitcode(status) if done else None, flush=True)
+        continue
+    arguments, prelude, streams = json.loads(request)
+    process = os.fork()
+    if process == 0:
+        break
+    print(process, flush=True)
+else:
+    sys.exit()
+
+for descriptor, path in enumerate(streams):
+    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
+exec(prelude)
+sys.exit(main(arguments))
+"""
+
+
+class Launcher:
+    """Starts `gan-tf ...` in processes of their own, one at a time, without 3 s of imports in each.
+
+    A helper process imports TensorFlow once, uses none of it, and is forked for every command. That
+    such processes compute what the command computes shows wherever a test compares their runs with
+    `small_run`.
+    """
+
+    def __init__(self, folder):
+        self._helper = subprocess.Popen(
+            [sys.executable, "-c", _LAUNCHER],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.output, self._errors = folder / "output", folder / "errors"
+        self.pid = None
+
+    def start(self, *arguments, prelude="", terminal=None):
+        """Begins a command, after some Python code that says what is special about its world.
+
+        What it prints goes to the file `output`, or to a terminal.
+        """
+        assert self.pid is None, "the process before was not waited for"
+        for path in self.output, self._errors:  # here, lest a test reads what the last one said
+            path.write_text("")
+        streams = [os.devnull, terminal or str(self.output), terminal or str(self._errors)]
+        self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
+
+    def signal(self, number):
+        os.kill(self.pid, number)  # its number is its own until poll() has seen its end
+
+    def poll(self):
+        """Returns a `subprocess.CompletedProcess` once the process has ended, None before."""
+        answer = self._ask("poll")
+        if answer == "None":
+            return None
+        self.pid = None
+        said = self.output.read_text(), self._errors.read_text()
+        return subprocess.CompletedProcess([], int(answer), *said)
+
+    def wait(self, seconds=120):
+        deadline = time.monotonic() + seconds
+        while (finished := self.poll()) is None:
+            assert time.monotonic() < deadline, "the process does not end"
+            time.sleep(0.01)
+        return finished
+
+    def run(self, *arguments, prelude=""):
+        """Runs a command to its end, as `command` does."""
+        self.start(*arguments, prelude=prelude)
+        return self.wait()
+
+    def wait_for(self, condition):
+        """Waits until `condition()` is true; fails if the process ends before."""
+        deadline = time.monotonic() + 100
+        while not condition():
+            finished = self.poll()
+            assert finished is None and time.monotonic() < deadline, finished
+            time.sleep(0.001)
+
+    def end(self):
+        """Kills the process, if a test has failed while it ran."""
+        if self.pid is not None:
+            self.signal(signal.SIGKILL)
+            self.wait()
+
+    def close(self):
+        self._helper.stdin.close()
+        self._helper.wait()
+
+    def _ask(self, line):
+        self._helper.stdin.write(line + "\n")
+        self._helper.stdin.flush()
+        return self._helper.stdout.readline().strip()

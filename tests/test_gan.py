@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gan_tf import TrainConfig, UserError
+from gan_tf.gan import METRICS, Gan
+from gan_tf.losses import discriminator_loss, generator_loss
+from gan_tf.noise import make_fixed_noise, make_noise
+
+
+@pytest.fixture(scope="module")
+def batch():
+    images = np.random.default_rng(0).uniform(-1, 1, [8, 28, 28, 1]).astype(np.float32)
+    return tf.constant(images), make_noise(8, 100, seed=0, index=0)
+
+
+def weights(gan):
+    return [v.numpy() for v in (*gan.generator.variables, *gan.discriminator.variables)]
+
+
+def test_a_step_is_simultaneous_gradient_descent(batch):
+    """With plain SGD both networks move by their gradients at the point where both began."""
+    images, noise = batch
+    stepped = Gan(TrainConfig())
+    stepped.generator_optimizer = tf.keras.optimizers.SGD(0.5)
+    stepped.discriminator_optimizer = tf.keras.optimizers.SGD(0.5)
+    stepped.generator_optimizer.build(stepped.generator.trainable_variables)
+    stepped.discriminator_optimizer.build(stepped.discriminator.trainable_variables)
+    metrics = stepped.train_step(images, noise)
+
+    start = Gan(TrainConfig())
+    with tf.GradientTape(persistent=True) as tape:
+        fake_images = start.generator(noise, training=True)
+        real_logits = start.discriminator(images, training=True)
+        fake_logits = start.discriminator(fake_images, training=True)
+        losses = generator_loss(fake_logits), discriminator_loss(real_logits, fake_logits)
+    models = (start.generator, stepped.generator), (start.discriminator, stepped.discriminator)
+    for loss, (before, after), network in zip(
+        losses, models, ["generator", "discriminator"], strict=True
+    ):
+        gradients = tape.gradient(loss, before.trainable_variables)
+        scale = max(np.abs(gradient).max() for gradient in gradients)
+        for old, new, gradient in zip(
+            before.trainable_variables, after.trainable_variables, gradients, strict=True
+        ):
+            np.testing.assert_allclose(old - 0.5 * gradient, new, atol=1e-4 * scale)
+        norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
+        assert float(metrics[f"{network}_gradient_norm"]) == pytest.approx(norm, rel=1e-3)
+        assert float(metrics[f"{network}_loss"]) == pytest.approx(float(loss), rel=1e-5)
+    real, fake = real_logits.numpy(), fake_logits.numpy()
+    expected = {
+        "real_probability": (1 / (1 + np.exp(-real))).mean(),
+        "fake_probability": (1 / (1 + np.exp(-fake))).mean(),
+        "real_accuracy": (real > 0).mean(),
+        "fake_accuracy": (fake < 0).mean(),
+    }
+    for name, value in expected.items():
+        assert float(metrics[name]) == pytest.approx(value, abs=1e-5)
+    assert set(metrics) == set(METRICS)
+
+
+def test_steps_are_counted_and_the_same_every_time(batch):
+    """Adam's first update is -rate * gradient / (|gradient| + epsilon): the rate, signed."""
+    start = weights(Gan(TrainConfig(learning_rate=2e-4)))
+    results = []
+    for _ in range(2):
+        gan = Gan(TrainConfig(learning_rate=2e-4))
+        for value, expected in zip(weights(gan), start, strict=True):
+            np.testing.assert_array_equal(value, expected)
+        gan.train_step(*batch)
+        sizes = np.abs(weights(gan)[0] - start[0])  # the generator's first kernel
+        assert np.median(sizes) == pytest.approx(2e-4, rel=0.01)
+        assert sizes.max() <= 2.002e-4
+        for _ in range(2):
+            metrics = gan.train_step(*batch)
+        assert int(gan.step) == 3
+        results.append(weights(gan) + [value.numpy() for value in metrics.values()])
+    for value, again in zip(*results, strict=True):
+        np.testing.assert_array_equal(value, again)
+
+
+@pytest.mark.campaign
+def test_the_discriminator_learns_to_tell_when_the_generator_rests(batch):
+    gan = Gan(TrainConfig())
+    gan.generator_optimizer = tf.keras.optimizers.SGD(0.0)
+    for _ in range(40):
+        metrics = gan.train_step(*batch)
+    assert float(metrics["discriminator_loss"]) < 1.0 < 2 * np.log(2)
+    assert float(metrics["real_accuracy"]) == float(metrics["fake_accuracy"]) == 1
+
+
+def test_a_step_is_a_tf_function():
+    assert hasattr(Gan.train_step, "get_concrete_function")
+
+
+def test_a_gan_is_what_its_config_says():
+    gan = Gan(TrainConfig(latent_dim=7, learning_rate=0.25, seed=5))
+    assert gan.generator.input_shape == (None, 7)
+    for optimizer in [gan.generator_optimizer, gan.discriminator_optimizer]:
+        assert float(optimizer.learning_rate) == 0.25
+    np.testing.assert_array_equal(gan.fixed_noise, make_fixed_noise(7, 5))
+    kernel = gan.generator.layers[0].kernel
+    other = Gan(TrainConfig(latent_dim=7, seed=6)).generator.layers[0].kernel
+    assert (kernel.numpy() != other.numpy()).any()
+
+
+def test_a_checkpoint_holds_everything_and_what_is_added(tmp_path):
+    gan = Gan(TrainConfig(latent_dim=4))
+    gan.checkpoint(seconds=tf.Variable(0.0)).write(str(tmp_path / "ckpt"))
+    names = [name for name, _ in tf.train.list_variables(str(tmp_path / "ckpt"))]
+    # The discriminator's weights go by the name of the optimizer, which is found first.
+    assert {name.partition("/")[0] for name in names} - {"_CHECKPOINTABLE_OBJECT_GRAPH"} == {
+        "generator",
+        "generator_optimizer",
+        "discriminator_optimizer",
+        "dropout_seeds",
+        "fixed_noise",
+        "step",
+        "seconds",
+    }
+    assert sum(name.startswith("dropout_seeds/") for name in names) == 2
+    assert sum(name.startswith("generator_optimizer/") for name in names) > 20  # Adam's slots
+
+
+def test_keras_that_is_set_up_otherwise_is_refused():
+    tf.keras.config.set_floatx("float64")
+    try:
+        with pytest.raises(UserError, match="floatx is float64"):
+            Gan(TrainConfig())
+    finally:
+        tf.keras.config.set_floatx("float32")

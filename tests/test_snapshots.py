@@ -1,0 +1,260 @@
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, refusal, remove, truncate
+
+from gan_tf import TrainConfig, UserError, export_generator, images, load_pretrained, load_snapshot
+from gan_tf.snapshots import PRETRAINED, write_images
+
+
+def test_the_latest_snapshot_is_the_default(small_run):
+    latest = load_snapshot(small_run)
+    assert (latest.origin, latest.epoch, latest.config.batch_size) == ("epoch 3", 3, 16)
+    samples = latest.sample(5, seed=7)
+    assert samples.shape == (5, 28, 28, 1) and samples.dtype == np.float32
+    assert np.abs(samples).max() <= 1
+    np.testing.assert_array_equal(samples, load_snapshot(small_run, epoch=3).sample(5, seed=7))
+    assert (samples != load_snapshot(small_run, epoch=1).sample(5, seed=7)).any()
+    assert (samples != latest.sample(5, seed=8)).any()
+
+
+def test_large_counts_continue_small_ones(small_run):
+    snapshot = load_snapshot(small_run)
+    many = snapshot.sample(600)
+    assert many.shape == (600, 28, 28, 1)
+    np.testing.assert_allclose(snapshot.sample(300), many[:300], atol=1e-6)
+    assert len(np.unique(many.reshape(600, -1), axis=0)) == 600
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_the_runs_own_samples_can_be_drawn_again_byte_for_byte(
+    small_run, tmp_path, in_process, epoch
+):
+    drawn = tmp_path / "drawn.png"
+    flags = ["--training-noise", f"--epoch={epoch}", f"--output={drawn}"]
+    finished = in_process("sample", *flags, f"--run-dir={small_run}")
+    assert finished.returncode == 0, finished.stderr
+    assert drawn.read_bytes() == (small_run / "samples" / f"epoch_000{epoch}.png").read_bytes()
+
+
+def test_the_command_draws_what_the_library_draws(small_run, tmp_path, in_process):
+    """The picture in a process of its own, as a user would."""
+    expected = load_snapshot(small_run).sample(10, seed=3)
+    for name, run in [("drawn.png", command), ("drawn.npy", in_process)]:
+        finished = run(
+            *(["-m", "gan_tf"] if run is command else []),
+            *["sample", "--count=10", "--seed=3", f"--format={name[-3:]}"],
+            *[f"--run-dir={small_run}", f"--output={tmp_path / name}"],
+        )
+        assert (finished.returncode, finished.stderr) == (0, "")
+        assert finished.stdout == f"{tmp_path / name}: 10 images from epoch 3\n"
+    np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy", allow_pickle=False), expected)
+    grid = images.make_grid(images.to_uint8(expected), zoom=3)
+    np.testing.assert_array_equal(images.read_png(tmp_path / "drawn.png"), grid)
+
+
+def test_samples_are_written_whole(tmp_path):
+    samples = np.random.default_rng(0).uniform(-1, 1, [5, 28, 28, 1]).astype(np.float32)
+    write_images(tmp_path / "new" / "array.npy", samples, "npy")
+    again = np.load(tmp_path / "new" / "array.npy", allow_pickle=False)
+    np.testing.assert_array_equal(again, samples)
+
+
+def test_before_the_first_snapshot_the_newest_checkpoint_is_drawn(run_copy):
+    expected = load_snapshot(run_copy).sample(3)
+    shutil.rmtree(run_copy / "snapshots")
+    from_checkpoint = load_snapshot(run_copy)
+    assert from_checkpoint.origin == f"checkpoint ckpt-{3 * SMALL_STEPS}"
+    assert from_checkpoint.epoch is None
+    np.testing.assert_array_equal(from_checkpoint.sample(3), expected)
+    shutil.rmtree(run_copy / "checkpoints")
+    with pytest.raises(UserError, match="snapshots holds no snapshot; `epoch` may be: none yet"):
+        load_snapshot(run_copy)
+
+
+def test_an_epoch_without_a_snapshot_is_refused_with_those_that_exist(small_run, in_process):
+    before = contents(small_run)
+    said = refusal("sample", "--epoch=4", f"--run-dir={small_run}", run=in_process)
+    assert "epoch 4" in said and "--epoch may be: 1, 2, 3" in said
+    with pytest.raises(UserError, match="epoch 4; `epoch` may be: 1, 2, 3"):
+        load_snapshot(small_run, epoch=4)
+    for wrong in [0, 1.5, "2"]:
+        with pytest.raises(UserError, match="`epoch` must be a whole number"):
+            load_snapshot(small_run, epoch=wrong)
+    assert contents(small_run) == before
+
+
+@pytest.mark.parametrize("wrong", [dict(count=0), dict(count=-1), dict(seed=-1), dict(count=1.5)])
+def test_counts_and_seeds_are_checked(small_run, in_process, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(UserError, match=f"`{name}`"):  # what Python calls it
+        load_snapshot(small_run).sample(**wrong)
+    assert f"--{name}" in refusal(
+        "sample", f"--{name}={value}", f"--run-dir={small_run}", run=in_process
+    )
+
+
+def test_a_damaged_snapshot_is_named(run_copy):
+    (data,) = run_copy.glob("snapshots/epoch_0002.data*")
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(UserError, match="epoch_0002.*choose another `epoch`"):
+        load_snapshot(run_copy, epoch=2)
+
+
+# -------------------------------------------------------------------------- weights without a run
+
+
+@pytest.fixture(scope="module")
+def exported_once(small_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    return export_generator(load_snapshot(small_run, epoch=2), path, "npz")
+
+
+@pytest.fixture
+def exported(exported_once, tmp_path):
+    for path in exported_once.parent.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path / exported_once.name
+
+
+def forget_hash(path):
+    path.write_text("{}")
+
+
+def make_list(path):
+    path.write_text("[]")
+
+
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [
+        (".npz", truncate),
+        (".npz", flip_a_bit),
+        (".npz", remove),
+        (".json", truncate),
+        (".json", forget_hash),
+        (".json", make_list),
+        (".json", remove),
+    ],
+)
+def test_a_damaged_export_is_named(exported, suffix, damage):
+    damage(exported.with_suffix(suffix))
+    with pytest.raises(UserError, match="small.npz or the .json beside it is missing or damaged"):
+        load_pretrained(exported)
+
+
+def replace_arrays(path, content):
+    """Puts other bytes in the place of the weights, with their true SHA-256."""
+    path.write_bytes(content)
+    change_record(path, sha256=hashlib.sha256(content).hexdigest())
+
+
+def change_record(path, **changes):
+    record = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(record | changes))
+
+
+def changed(path, change):
+    """Writes an export whose arrays are not those of the generator."""
+    with np.load(path, allow_pickle=False) as arrays:
+        arrays = dict(arrays)
+    change(arrays)
+    np.savez(path, **arrays)
+    replace_arrays(path, path.read_bytes())
+
+
+def lose_one(arrays):
+    arrays.popitem()
+
+
+def reshape_one(arrays):
+    arrays["0/kernel"] = arrays["0/kernel"].T
+
+
+def scalar(arrays):
+    arrays["0/kernel"] = np.float32(0)
+
+
+def make_nan(arrays):
+    arrays["0/kernel"][3, 5] = np.nan
+
+
+def make_text(arrays):
+    arrays["0/kernel"] = np.array(["many"])
+
+
+@pytest.mark.parametrize("change", [lose_one, reshape_one, scalar, make_nan, make_text])
+def test_weights_of_another_generator_are_refused(exported, change):
+    changed(exported, change)
+    with pytest.raises(UserError, match="small.npz holds no generator of this kind") as refused:
+        load_pretrained(exported)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
+def test_a_file_without_arrays_is_refused(exported, content):
+    replace_arrays(exported, content)
+    with pytest.raises(UserError, match="small.npz holds no generator"):
+        load_pretrained(exported)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": {"optimizer": "RMSprop"}},
+        {"config": {"latent_dim": -1}},
+        {"config": []},
+        {"epoch": "last"},
+        {"epoch": None},
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused(exported, changes):
+    change_record(exported, **changes)
+    with pytest.raises(UserError, match="small.npz or the .json beside it"):
+        load_pretrained(exported)
+
+
+def test_objects_are_never_unpickled(exported):
+    def make_object(arrays):
+        arrays["0/kernel"] = np.array([print], dtype=object)
+
+    changed(exported, make_object)
+    with pytest.raises(UserError, match="small.npz holds no generator"):
+        load_pretrained(exported)
+
+
+def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_run():
+    """It redraws the run's grid after epoch 50, within a grey level."""
+    published = images.read_png(ROOT / "docs" / "results" / "epoch_0050.png").astype(int)
+    snapshot = load_pretrained()
+    drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
+    assert np.abs(drawn - published).max() <= 1
+    record = json.loads(PRETRAINED.with_suffix(".json").read_text())
+    assert record["epoch"] == snapshot.epoch == 50
+    ours = dataclasses.replace(TrainConfig(**record["config"]), run_dir=None)
+    assert ours == TrainConfig() == dataclasses.replace(snapshot.config, run_dir=None)
+    config = json.loads((ROOT / "docs" / "results" / "config.json").read_text())
+    assert {name: record[name] for name in config if name != "format"} == {
+        name: config[name] for name in config if name != "format"
+    }
+
+
+def test_the_command_draws_from_it_without_a_run(tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = in_process("sample", "--pretrained", "--count=9", "--seed=2")
+    assert finished.stderr == ""
+    assert finished.stdout == "samples.png: 9 images from epoch 50 of the pretrained run\n"
+    assert list(contents(tmp_path)) == [Path("samples.png")]
+    grid = images.make_grid(images.to_uint8(load_pretrained().sample(9, seed=2)), zoom=3)
+    np.testing.assert_array_equal(images.read_png(tmp_path / "samples.png"), grid)
+
+
+@pytest.mark.parametrize("flag", ["--run-dir=runs/other", "--epoch=30"])
+def test_the_flags_of_a_run_do_not_go_with_it(in_process, flag):
+    said = refusal("sample", "--pretrained", flag, run=in_process)
+    assert "--pretrained" in said and flag.partition("=")[0] in said
