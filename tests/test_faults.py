@@ -157,10 +157,12 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
     assert f"going on after step {saved}," in stopped.stdout
     assert newest_step(run.path) == held + 1
-    # 1, 19: the newest checkpoint is damaged, and the run comes from another TensorFlow.
+    # 1, 19: the newest checkpoint is damaged; the run comes from another TensorFlow and gan_tf 1.0.
     truncate(run.checkpoint_path(held + 1).with_suffix(".data-00000-of-00001"))
     record = json.loads(run.config_path.read_text())
-    run.config_path.write_text(json.dumps(record).replace(tf.__version__, "2.0.0"))
+    del record["format"]
+    record["environment"] |= {"tensorflow": "2.0.0", "gan_tf": "1.0.0"}
+    run.config_path.write_text(json.dumps(record))
     finished = launcher.run(*small(run.path))
     assert finished.returncode == 0, finished.stderr
     damaged, other = finished.stderr.splitlines()

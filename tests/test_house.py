@@ -12,7 +12,7 @@ from helpers import ROOT
 ORDER = [
     *["__main__", "cli"],
     *["report", "training", "benchmark", "evaluation", "export"],
-    *["snapshots", "distribution", "gan"],
+    *["snapshots", "distribution", "cluster", "addresses", "gan"],
     "artifacts",
     *["checkpoints", "rundir", "lock"],
     *["models", "losses", "noise", "fast_layers", "layers"],
