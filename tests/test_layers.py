@@ -2,10 +2,10 @@
 
 import hashlib
 
-from tensorflow import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
 from gan_tf import layers
 
