@@ -14,6 +14,9 @@ from helpers import PREPARED_IMAGES, Launcher, command, small
 
 from gan_tf import cli
 
+# As the command does before it imports TensorFlow, whose remarks would mix with what is tested.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 
 def pytest_addoption(parser):
     parser.addoption("--manual-dir", help="folder of the original Fashion-MNIST files")

@@ -199,7 +199,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
 
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    flags = ["--dataset=synthetic", "--max-images=640", "--epochs=1", f"--run-dir={tmp_path}"]
+    flags = ["--dataset=synthetic", "--max-images=256", "--epochs=1", f"--run-dir={tmp_path}"]
     launcher.start("train", *flags, terminal=os.ttyname(terminal))
     launcher.wait_for((tmp_path / "config.json").exists)  # by then it has opened the terminal
     os.close(terminal)

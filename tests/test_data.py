@@ -1,11 +1,14 @@
+import dataclasses
+import os
 import shutil
 
 import numpy as np
 import pytest
 from helpers import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
+from PIL import Image
 
 from gan_tf import TrainConfig, UserError
-from gan_tf.data import batches, load_images
+from gan_tf.data import batches, class_names, load_images, load_labelled
 from gan_tf.synthetic import COUNT as SYNTHETIC_IMAGES
 from gan_tf.synthetic import synthetic_images
 
@@ -129,3 +132,47 @@ def test_the_original_files_are_prepared_without_network(tmp_path, manual_dir, m
     assert images.std() == pytest.approx(90.02118, abs=1e-5)
     again = load_images(TrainConfig(data_dir=tmp_path))  # prepared: the files are not needed now
     np.testing.assert_array_equal(images, again)
+
+
+@pytest.mark.parametrize(
+    "dataset, said",
+    [
+        ("nonsense", "neither a folder .* fashion_mnist, mnist, kmnist, synthetic"),
+        ("cifar10", r"images of \(32, 32, 3\); needed are 28 x 28 x 1"),
+        ("array-0123", "handed in from Python"),
+    ],
+)
+def test_a_data_set_that_does_not_fit_is_refused(tmp_path, dataset, said):
+    with pytest.raises(UserError, match=f"`dataset` .*{dataset}.* {said}"):
+        load_images(TrainConfig(dataset=dataset, data_dir=tmp_path / "data"))
+    assert contents(tmp_path) == {}
+
+
+def test_a_folder_is_a_data_set_and_may_be_inverted(tmp_path):
+    images = synthetic_images(3, 0)
+    (tmp_path / "mine").mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "mine" / f"{index}.png")
+    config = TrainConfig(dataset=str(tmp_path / "mine"), data_dir=tmp_path / "data")
+    loaded = load_images(config)
+    assert sorted(map(bytes, loaded)) == sorted(map(bytes, images))
+    assert str(config.run_folder) == os.path.join("runs", "mine")
+    inverted = load_images(dataclasses.replace(config, invert=True))
+    assert sorted(map(bytes, inverted)) == sorted(map(bytes, 255 - images))
+
+
+def test_labels_and_the_test_split_are_there_for_evaluation(prepared):
+    folder, images = prepared
+    config = TrainConfig(data_dir=folder)
+    for split, expected in [("train", images), ("test", 255 - images)]:
+        loaded, labels = load_labelled(config, split)
+        order = [list(map(bytes, expected)).index(bytes(image)) for image in loaded]
+        np.testing.assert_array_equal(labels, np.array(order) % 10)
+    assert class_names(config)[3] == "3"
+    config = TrainConfig(dataset="synthetic", seed=4)
+    (train, train_labels), (test, test_labels) = (
+        load_labelled(config, s) for s in ("train", "test")
+    )
+    np.testing.assert_array_equal(train[:9], synthetic_images(9, 4))
+    assert not {*map(bytes, train)} & {*map(bytes, test)}
+    assert set(train_labels) == set(test_labels) == set(range(len(class_names(config))))

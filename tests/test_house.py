@@ -11,8 +11,8 @@ from helpers import ROOT
 # not there yet is no error; a file that is not named here is.
 ORDER = [
     *["__main__", "cli", "commands"],
-    *["benchmark", "training", "report", "evaluation", "export"],
-    *["snapshots", "distribution", "gan"],
+    *["report", "training", "benchmark", "evaluation", "export"],
+    *["snapshots", "distribution", "cluster", "addresses", "gan"],
     "artifacts",
     *["checkpoints", "rundir", "lock"],
     *["models", "losses", "augment", "noise", "fast_layers"],

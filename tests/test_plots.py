@@ -31,7 +31,7 @@ def test_both_curves_are_drawn_over_all_epochs(tmp_path):
     path = tmp_path / "curves.png"
     write_loss_curves(path, history(generator=[0.5, 1, 1.5], discriminator=[2, 1.5, 1]), [2, 30])
     picture = imageio.imread(path)
-    assert picture.shape[:2] == (540, 960)
+    assert picture.shape[:2] == (576, 960)
     left, right = rows_of(picture, BLUE)
     assert left < right  # the discriminator's loss falls: row 0 is at the top
     write_loss_curves(path, history(generator=[0.5], discriminator=[1]), [])  # one epoch, one point
