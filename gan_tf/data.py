@@ -133,12 +133,11 @@ def _prepared(config):
     try:
         builder = _builder(config, tfds)
         if not builder.is_prepared():
+            if Path(builder.data_dir).exists() and not builder.is_prepared():  # not just made
+                raise UserError(f"{_damaged(builder.data_dir)} (dataset_info.json is missing)")
             _check_sources(builder, config.manual_dir)
             with _alone_in(Path(builder.data_dir).parent):
                 if not builder.is_prepared():
-                    if Path(builder.data_dir).exists():
-                        message = _damaged(builder.data_dir)
-                        raise UserError(f"{message} (dataset_info.json is missing)")
                     options = tfds.download.DownloadConfig(manual_dir=config.manual_dir)
                     builder.download_and_prepare(download_config=options)
     except json_format.ParseError as error:

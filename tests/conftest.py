@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import PREPARED_IMAGES, Launcher, command, small
+from helpers import NO_NETWORK, PREPARED_IMAGES, Launcher, command, small
 
 from gan_tf import cli
 
@@ -57,6 +57,20 @@ def manual_dir(request):
     if folder is None:
         pytest.skip("needs --manual-dir with the original Fashion-MNIST files")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def real_data_dir(manual_dir, tmp_path_factory):
+    """A data folder in which TFDS has prepared the original files, without any network."""
+    from gan_tf import TrainConfig
+    from gan_tf.data import load_images
+
+    folder = tmp_path_factory.mktemp("real data")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in NO_NETWORK.items():
+            patch.setenv(name, value)
+        load_images(TrainConfig(data_dir=folder, manual_dir=manual_dir))
+    return folder
 
 
 @pytest.fixture(scope="session")

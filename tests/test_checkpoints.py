@@ -197,11 +197,11 @@ def test_another_layout_is_told_as_such_and_never_as_damaged(run, state, layout)
 def test_a_snapshot_and_a_checkpoint_both_give_their_generator(tmp_path, state):
     run = RunDir(tmp_path)
     gan = state.gan
-    checkpoints.save_snapshot(run, 1, gan.generator, gan.fixed_noise)
+    checkpoints.save_snapshot(run, 1, gan.generators, gan.fixed_noise)
     checkpoints.save(state.checkpoint, run, 5)
     for path in [run.snapshot_path(1), run.checkpoint_path(5)]:
         generator, noise = make_generator(4), tf.Variable(tf.zeros([16, 4]))
-        checkpoints.restore_snapshot(path, generator, noise)
+        checkpoints.restore_snapshot(path, {"generator": generator}, noise)
         np.testing.assert_array_equal(noise, gan.fixed_noise)
         for value, expected in zip(generator.variables, gan.generator.variables, strict=True):
             np.testing.assert_array_equal(value, expected)
@@ -209,10 +209,10 @@ def test_a_snapshot_and_a_checkpoint_both_give_their_generator(tmp_path, state):
 
 def test_a_snapshot_of_another_generator_is_refused(tmp_path, state):
     run = RunDir(tmp_path)
-    checkpoints.save_snapshot(run, 1, state.gan.generator, state.gan.fixed_noise)
+    checkpoints.save_snapshot(run, 1, state.gan.generators, state.gan.fixed_noise)
     with pytest.raises(UserError, match="epoch_0001"):
         checkpoints.restore_snapshot(
-            run.snapshot_path(1), make_generator(5), tf.Variable(tf.zeros([16, 5]))
+            run.snapshot_path(1), {"generator": make_generator(5)}, tf.Variable(tf.zeros([16, 5]))
         )
 
 
@@ -223,7 +223,7 @@ def test_nothing_is_saved_into_a_run_that_was_moved(tmp_path, state):
         run.path.mkdir()
         for save in [
             lambda: checkpoints.save(state.checkpoint, run, 5),
-            lambda: checkpoints.save_snapshot(run, 1, state.gan.generator, state.gan.fixed_noise),
+            lambda: checkpoints.save_snapshot(run, 1, state.gan.generators, state.gan.fixed_noise),
         ]:
             with pytest.raises(RunFailed, match="was moved"):
                 save()

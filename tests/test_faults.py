@@ -725,8 +725,8 @@ def unsafe_calls(source):
             names = {alias.name for alias in node.names}
             unsafe = {(node.module or "").partition(".")[0]} & FORBIDDEN_MODULES
             unsafe |= names & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "re.compile":
-            unsafe = {node.attr} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
+        elif isinstance(node, ast.Attribute):  # compile is a method of re, and of Keras's models
+            unsafe = {node.attr} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES) - {"compile"}
         elif isinstance(node, ast.Name):
             unsafe = {node.id} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
         elif isinstance(node, ast.Call):
@@ -763,7 +763,7 @@ def test_17_a_strangers_files_are_data_only():
         "yaml.load(file)",
         "tf.saved_model.load(path)",
         "run = exec",
-        "model.compile(optimizer)",
+        "code = compile(text, path, mode)",
     ],
 )
 def test_17_an_unsafe_call_would_be_found(unsafe):

@@ -210,7 +210,6 @@ def test_a_file_without_arrays_is_refused(exported, content):
         {"config": {"latent_dim": -1}},
         {"config": []},
         {"epoch": "last"},
-        {"epoch": None},
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(exported, changes):

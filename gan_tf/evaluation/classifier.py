@@ -20,7 +20,7 @@ from gan_tf.errors import UserError, one_line
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "fashion_mnist_classifier.npz"
 FEATURES = 64
-_EPOCHS = 8  # 92.5 % of the test images are right from the fifth on
+_EPOCHS = 8
 _BATCH = 128
 _SEED = 0
 
@@ -176,16 +176,17 @@ def _make_model(classes):
     images = layers.Input([28, 28, 1])
     x = layers.MaxPooling2D()(convolution(32, images))  # [batch, 14, 14, 32]
     x = layers.MaxPooling2D()(convolution(64, convolution(64, x)))  # [batch, 7, 7, 64]
-    x = layers.GlobalAveragePooling2D()(convolution(128, x))  # [batch, 128]
+    x = layers.MaxPooling2D()(convolution(128, x))  # [batch, 3, 3, 128]
+    x = layers.Dropout(0.3)(layers.Flatten()(x))  # [batch, 1152]
     features = layers.Dense(FEATURES)(x)  # [batch, 64]
     logits = layers.Dense(classes)(layers.ReLU()(features))  # [batch, classes]
     return tf.keras.Model(images, [features, logits])
 
 
 def _vary(images):
-    """Shifts each image by up to two pixels, so that the same one is never seen twice."""
-    padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]], constant_values=-1)
-    corner = tf.random.uniform([tf.shape(images)[0], 2], 0, 5, tf.int32)
+    """Shifts each image by up to one pixel each way, so that none is learned by heart."""
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-1)
+    corner = tf.random.uniform([tf.shape(images)[0], 2], 0, 3, tf.int32)
     place = tf.range(28)
     padded = tf.gather(padded, corner[:, :1] + place, axis=1, batch_dims=1)
     return tf.gather(padded, corner[:, 1:] + place, axis=2, batch_dims=1)
