@@ -8,7 +8,7 @@ import dataclasses
 from json import dumps
 from pathlib import Path
 
-from gan_tf.config import TrainConfig
+from gan_tf.config import RECIPES, TrainConfig
 from gan_tf.console import import_tensorflow, say, say_finished
 from gan_tf.errors import UserError, flag
 from gan_tf.files import check_name
@@ -18,6 +18,12 @@ _DEFAULT_RUN_DIR = TrainConfig().run_folder
 
 
 def _train_flags(parser):
+    parser.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        default="homework",
+        help="sets what is not given: best is " + _told(RECIPES["best"]) + " (default: homework)",
+    )
     for field in dataclasses.fields(TrainConfig):
         kind, explanation = field.metadata["kind"], field.metadata["help"]
         several = isinstance(field.default, tuple)
@@ -26,7 +32,7 @@ def _train_flags(parser):
             parser.add_argument(
                 flag(field.name),
                 action=argparse.BooleanOptionalAction,
-                default=field.default,
+                default=argparse.SUPPRESS,
                 help=f"{explanation} (default: {'on' if field.default else 'off'})",
             )
             continue
@@ -34,7 +40,7 @@ def _train_flags(parser):
             flag(field.name),
             type=kind,
             nargs="+" if several else None,
-            default=field.default,
+            default=argparse.SUPPRESS,
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=explanation if default is None else f"{explanation} (default: {default})",
         )
@@ -46,8 +52,12 @@ def _train_flags(parser):
     parser.set_defaults(run=_train)
 
 
-def _train(overwrite, **choices):
-    config = TrainConfig(**choices)
+def _told(choices):
+    return " ".join(f"{flag(name)} {value}" for name, value in choices.items())
+
+
+def _train(recipe, overwrite, **choices):
+    config = TrainConfig(**RECIPES[recipe] | choices)
     run = RunDir(config.run_folder)
     if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
         say_finished(run.path, config.epochs)

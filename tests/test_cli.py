@@ -52,6 +52,15 @@ def test_a_finished_run_says_so_at_once_without_tensorflow(small_run, without_te
     assert "imported" in unfinished.stderr  # as it would for any work
 
 
+def test_a_recipe_sets_what_is_not_given(small_run, in_process):
+    best = [*small(small_run), "--recipe=best"]
+    said = refusal(*best, run=in_process)
+    for changed in ["--learning-rate is 0.0002, was 0.0001", "--beta-1 is 0.5", "--ema-decay"]:
+        assert changed in said
+    as_before = in_process(*best, "--learning-rate=1e-4", "--beta-1=0.9", "--ema-decay=0")
+    assert as_before.stdout == f"{small_run} is finished: 3 epochs; for more raise --epochs\n"
+
+
 def test_help_shows_every_flag_with_its_default(in_process, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = in_process("--help", script="train").stdout

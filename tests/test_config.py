@@ -4,6 +4,7 @@ import math
 import pytest
 
 from gan_tf import TrainConfig, UserError
+from gan_tf.config import RECIPES
 
 
 def test_the_defaults_are_the_homework():
@@ -121,3 +122,8 @@ def test_only_what_decides_the_numbers_makes_a_difference(field):
     value, default = OTHER_VALUES[field], getattr(TrainConfig(), field)
     expected = [] if field in MAY_CHANGE else [f"`{field}` is {value}, was {default}"]
     assert other.differences(TrainConfig()) == expected
+
+
+def test_a_recipe_is_nothing_but_values_of_fields():
+    assert TrainConfig(**RECIPES["homework"]) == TrainConfig()
+    assert TrainConfig(**RECIPES["best"]).beta_1 == 0.5
