@@ -48,7 +48,7 @@ class Classifier:
           images: `[count, 28, 28, 1]` float32 in [-1, 1].
 
         Returns:
-          `[count, 64]` float32 and `[count]` int64.
+          `[count, 64]` float32, over training images 1 as a root mean square, and `[count]` int64.
         """
         parts = [
             self._call(tf.constant(images[first : first + 500]))
@@ -112,6 +112,7 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     )
     model.fit(batches, epochs=epochs, shuffle=False, verbose=2 if epochs == _EPOCHS else 0)
     classifier = Classifier(model, "", 0.0, names)
+    _scale_features(model, classifier(data.scaled(images))[0])
     _, found = classifier(data.scaled(test_images))
     accuracy = float(np.mean(found == test_labels))
 
@@ -178,9 +179,18 @@ def _make_model(classes):
     x = layers.MaxPooling2D()(convolution(64, convolution(64, x)))  # [batch, 7, 7, 64]
     x = layers.MaxPooling2D()(convolution(128, x))  # [batch, 3, 3, 128]
     x = layers.Dropout(0.3)(layers.Flatten()(x))  # [batch, 1152]
-    features = layers.Dense(FEATURES)(x)  # [batch, 64]
-    logits = layers.Dense(classes)(layers.ReLU()(features))  # [batch, classes]
+    features = layers.Dense(FEATURES, name="features")(x)  # [batch, 64]
+    logits = layers.Dense(classes, name="logits")(layers.ReLU()(features))  # [batch, classes]
     return tf.keras.Model(images, [features, logits])
+
+
+def _scale_features(model, features):
+    """Makes 1 the root mean square of the features, and leaves the logits as they are."""
+    scale = np.sqrt(np.mean(features**2))
+    kernel, bias = model.get_layer("features").get_weights()
+    model.get_layer("features").set_weights([kernel / scale, bias / scale])
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([kernel * scale, bias])
 
 
 def _vary(images):

@@ -18,7 +18,7 @@ from gan_tf.variety import variety
 
 COUNT = 10_000  # of generated images, as many as there are test images
 FEWEST = 1000
-_CLAIMED = 0.99  # share of the test images that are near enough to a class, by definition
+_CLAIMED = 0.99  # share of the test images that a class claims, by definition
 _COPIES = -3.0  # a score below is less likely than 1 in 700 for fresh images
 
 
@@ -33,8 +33,7 @@ class References:
       test_images, test_features, test_labels: the same of the test split, labels as the classifier
         sees them, `[count]` int64.
       test_distances: `[count]`, from each test image to the nearest training image.
-      class_distances: how far features lie from the nearest class.
-      claim_radius: the distance within which a class claims an image.
+      claim_radius: the strangeness up to which a class claims an image.
     """
 
     classifier: Classifier
@@ -44,7 +43,6 @@ class References:
     test_features: np.ndarray
     test_labels: np.ndarray
     test_distances: np.ndarray
-    class_distances: metrics.ClassDistances
     claim_radius: float
 
 
@@ -59,12 +57,11 @@ def load_references(config: TrainConfig) -> References:
     Raises:
       UserError: the data cannot be had, or has no test split or classes.
     """
-    train_images, train_labels = data.load_labelled(config, "train")
+    train_images, _ = data.load_labelled(config, "train")
     test_images, _ = data.load_labelled(config, "test")
     classifier = load_classifier(config)
     train_features = _kept_features(classifier, train_images, data.prepared_dir(config))
     test_features, test_labels = classifier(data.scaled(test_images))
-    class_distances = metrics.ClassDistances(train_features, train_labels)
     distances, _ = metrics.nearest(test_features, train_features)
     return References(
         classifier,
@@ -74,8 +71,7 @@ def load_references(config: TrainConfig) -> References:
         test_features,
         test_labels,
         distances[:, 0],
-        class_distances,
-        float(np.quantile(class_distances(test_features), _CLAIMED)),
+        float(np.quantile(metrics.strangeness(test_features, train_features), _CLAIMED)),
     )
 
 
@@ -107,7 +103,7 @@ def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
       `metrics` and `variety`. `fcd_floor`, `kid_floor`, `density_floor`, `coverage_floor`,
       `variety_floor`: the same of as many training images. `class_shares`: ten numbers, in order of
       `class_names`; `class_distance`: their total variation distance from the shares of the test
-      images; `smallest_share`. `unclaimed_share`: images farther from every class than 99 % of
+      images; `smallest_share`. `unclaimed_share`: images stranger to every class than 99 % of
       the test images. `memorisation_score` and `memorised`: see `metrics.copying_score`.
       `classifier`: its id. `images`: how many.
     """
@@ -123,7 +119,7 @@ def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
     score = metrics.copying_score(
         distances[:, 0], labels, references.test_distances, references.test_labels
     )
-    unclaimed = references.class_distances(features) > references.claim_radius
+    unclaimed = metrics.strangeness(features, references.train_features) > references.claim_radius
     real = data.scaled(references.test_images[:VARIETY_COUNT])
     return {
         "classifier": references.classifier.id,

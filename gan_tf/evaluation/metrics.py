@@ -6,7 +6,7 @@ import scipy.stats
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-_NEIGHBOURS = 5  # of density and coverage, as in the paper
+_NEIGHBOURS = 5  # of density and coverage, as in the paper; also of strangeness
 _BLOCK = 1000  # samples in each estimate of KID
 _FEWEST = 10  # samples of each kind in a cell that are worth a comparison
 
@@ -130,25 +130,22 @@ def copying_score(generated, generated_cells, test, test_cells) -> float:
     return float(np.average(scores, weights=weights)) if scores else 0.0
 
 
-class ClassDistances:
-    """How far features lie from the nearest class, as Mahalanobis distances.
+def strangeness(features: np.ndarray, train_features: np.ndarray) -> np.ndarray:
+    """How far each image is from all that a classifier has learned to name.
 
     Args:
-      features: `[count, dimensions]` of training images.
-      labels: `[count]` int, their classes.
+      features: `[count, dimensions]`.
+      train_features: of the images that the classifier was trained on.
 
-    Source: Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples".
+    Returns:
+      `[count]`, the distance between the direction of an image's features and that of the fifth
+      nearest training image, from 0 to 2.
+
+    Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors".
     """
-
-    def __init__(self, features, labels):
-        features = features.astype(np.float64)
-        self.means = np.stack([features[labels == k].mean(axis=0) for k in np.unique(labels)])
-        order = np.searchsorted(np.unique(labels), labels)
-        covariance = np.cov(features - self.means[order], rowvar=False)
-        # In coordinates in which the classes are round, the distance is the ordinary one.
-        self.whiten = np.linalg.inv(np.linalg.cholesky(covariance)).T
-
-    def __call__(self, features) -> np.ndarray:
-        """Returns `[count]` float64."""
-        distances, _ = nearest(features.astype(np.float64) @ self.whiten, self.means @ self.whiten)
-        return distances[:, 0]
+    directions = [
+        values / np.linalg.norm(values, axis=1, keepdims=True)
+        for values in (features, train_features)
+    ]
+    distances, _ = nearest(*directions, _NEIGHBOURS)
+    return distances[:, -1]

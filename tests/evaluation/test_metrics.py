@@ -95,16 +95,13 @@ def test_density_and_coverage_by_hand():
     assert metrics.density_and_coverage(real, both) == (4 / 10, 4 / 10)
 
 
-def test_the_distance_to_the_nearest_class_is_mahalanobis():
-    spread = np.array([[2.0, 0.5], [0.5, 1.0]])
-    groups = [with_moments(np.array(mean), spread) for mean in ([0.0, 0.0], [10.0, 0.0])]
-    features = np.concatenate(groups)
-    distance = metrics.ClassDistances(features, np.repeat([3, 7], 500))
-    points = np.array([[0.0, 0.0], [10.0, 0.0], [1.0, 1.0], [9.0, -2.0]])
-    pooled = spread * 998 / 999  # each group has 499 degrees of freedom, and np.cov counts 999
-    nearest = np.array([[0, 0], [0, 0], [1, 1], [-1, -2]])
-    expected = np.sqrt(np.einsum("ni,ij,nj->n", nearest, np.linalg.inv(pooled), nearest))
-    np.testing.assert_allclose(distance(points), expected, atol=1e-6)
+def test_strangeness_is_the_distance_to_the_fifth_nearest_direction():
+    """Training images at 0, 10, ... 90 degrees, of any length: a chord is 2 sin(angle / 2)."""
+    angles = np.deg2rad(np.arange(0, 100, 10))
+    train = np.stack([np.cos(angles), np.sin(angles)], axis=1) * RANDOM.uniform(1, 9, [10, 1])
+    found = metrics.strangeness(np.array([[3.0, 0.0], [0.0, -0.1], [1.0, 1.0]]), train)
+    expected = 2 * np.sin(np.deg2rad([40, 90 + 40, 25]) / 2)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_copies_are_told_from_fresh_samples():
