@@ -15,6 +15,9 @@ _LOADED_AT_FIRST_USE = {
     "load_snapshot": "gan_tf.snapshots",
     "load_pretrained": "gan_tf.snapshots",
     "export_generator": "gan_tf.export",
+    "evaluate_run": "gan_tf.evaluation.evaluate",
+    "evaluate_snapshot": "gan_tf.evaluation.evaluate",
+    "write_neighbours": "gan_tf.evaluation.neighbours",
     "plot_losses": "gan_tf.artifacts",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]

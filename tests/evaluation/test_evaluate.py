@@ -125,7 +125,7 @@ def test_more_noise_is_farther_away(results):
     for measure in ["fcd", "kid"]:
         values = [abs(real[measure])]
         values += [results[f"noise of {levels} grey levels"][measure] for levels in (16, 32, 64)]
-        assert all(2 * low < high for low, high in zip(values, values[1:])), (measure, values)
+        assert all(1.5 * low < high for low, high in zip(values, values[1:])), (measure, values)
 
 
 @pytest.mark.real_data
@@ -167,4 +167,4 @@ def test_fragments_are_claimed_by_no_class(results):
     """The threshold leaves 1 % of real test images unclaimed."""
     assert results["test images"]["unclaimed_share"] == pytest.approx(0.01, abs=1e-3)
     assert results["the right half missing"]["unclaimed_share"] > 0.2
-    assert results["nothing but noise"]["unclaimed_share"] > 0.9
+    assert results["nothing but noise"]["unclaimed_share"] > 0.8
