@@ -304,18 +304,17 @@ def _minimax_flags(parser):
 
 
 def _minimax(game, output_dir, json, **choices):
-    from gan_tf import minimax_answers
-    from gan_tf.minimax import QuadraticGame
+    from gan_tf.minimax import QuadraticGame, answers
 
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
-        say(dumps(minimax_answers.report(game, **choices), indent=2))
+        say(dumps(answers.report(game, **choices), indent=2))
     else:
-        say(minimax_answers.answers(game, **choices))
+        say(answers.answers(game, **choices))
         output_dir = output_dir or "minimax"
     if output_dir:
-        from gan_tf.minimax_figures import write_figures
+        from gan_tf.minimax.figures import write_figures
 
         paths = write_figures(game, **choices, output_dir=output_dir)
         if not json:

@@ -18,7 +18,7 @@ ORDER = [
     *["models", "losses", "augment", "noise", "fast_layers"],
     *["data", "image_folder", "synthetic"],
     *["board", "images", "plots", "variety"],
-    *["minimax_figures", "minimax_answers", "minimax"],
+    "minimax",
     *["environment", "interrupts", "console", "config", "files", "errors"],
 ]
 GROUND_FLOOR = {"environment", "interrupts", "console", "config", "files", "errors"}

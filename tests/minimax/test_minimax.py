@@ -9,9 +9,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gan_tf import minimax, minimax_answers
+from gan_tf import minimax
 from gan_tf.errors import UserError
-from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, Game, QuadraticGame
+from gan_tf.minimax import (
+    BILINEAR_GAME,
+    DYNAMICS,
+    HOMEWORK_GAME,
+    Game,
+    QuadraticGame,
+    answers,
+    theory,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -85,7 +93,7 @@ def test_classification(game, classification, is_minimax):
     "coefficients", [(0, 0, 0), (4, 0, 0), (0, 4, 0), (1, -1, 2), (-0.1, 0.1, 0.2)]
 )
 def test_a_line_of_stationary_points_is_refused(coefficients):
-    with pytest.raises(UserError, match="--game"):
+    with pytest.raises(UserError, match="`game`"):
         QuadraticGame(*coefficients).stationary_point()
 
 
@@ -125,7 +133,7 @@ def test_a_step_is_what_the_matrix_says(game, dynamics, step_x, step_y):
 @quickly
 @given(games, step_sizes, step_sizes)
 def test_proximal_point_solves_the_implicit_equation(game, step_x, step_y):
-    x, y = minimax.proximal(game, (0.7, -1.3), None, step_x, step_y)
+    x, y = DYNAMICS["proximal"](game, (0.7, -1.3), None, step_x, step_y)
     assert x == close(0.7 - step_x * game.gradient_x(x, y))
     assert y == close(-1.3 + step_y * game.gradient_y(x, y))
 
@@ -184,7 +192,7 @@ def test_closed_form_range_agrees_with_bisection(game, player, other):
     assume(
         interval[1] > 1.2 * interval[0] and interval[1] > 1e-3
     )  # not thinner than the scan's stride
-    found = minimax._first_range(rate_of, scale=np.max(np.abs(game.jacobian)))
+    found = theory._first_range(rate_of, scale=np.max(np.abs(game.jacobian)))
     # Hypothesis does find the games whose eigenvalues meet at the crossing: known to 1e-8 only.
     tolerance = 1e-9
     for end in interval:
@@ -483,24 +491,21 @@ def test_a_trajectory_shares_no_memory():
 
 
 @pytest.mark.parametrize(
-    "wrong, flag",
+    "wrong, name",
     [
-        *[({"step_x": value}, "--step-x") for value in (0, -0.1, math.nan, math.inf, 1e101)],
-        *[({"step_y": value}, "--step-y") for value in (0.0, -1, math.nan, -math.inf)],
-        *[({"steps": value}, "--steps") for value in (0, -3, 2.5, True, minimax.MAX_STEPS + 1)],
-        *[
-            ({"start": value}, "--start")
-            for value in ((math.nan, 0), (0, math.inf), (1,), (2e30, 0))
-        ],
+        *[({"step_x": value}, "step_x") for value in (0, -0.1, math.nan, math.inf, 1e101)],
+        *[({"step_y": value}, "step_y") for value in (0.0, -1, math.nan, -math.inf)],
+        *[({"steps": value}, "steps") for value in (0, -3, 2.5, True, minimax.MAX_STEPS + 1)],
+        *[({"start": value}, "start") for value in ((math.nan, 0), (0, math.inf), (1,), (2e30, 0))],
     ],
 )
-def test_bad_arguments_name_the_flag(wrong, flag):
+def test_bad_arguments_are_named(wrong, name):
     arguments = {"start": (1, 1), "step_x": 0.1, "step_y": 0.1, "steps": 3} | wrong
     for function in (
         lambda: minimax.simulate(HOMEWORK_GAME, "simultaneous", **arguments),
-        lambda: minimax_answers.report(HOMEWORK_GAME, **arguments),
+        lambda: answers.report(HOMEWORK_GAME, **arguments),
     ):
-        with pytest.raises(UserError, match=f"^{flag}: ") as raised:
+        with pytest.raises(UserError, match=f"^`{name}`: ") as raised:
             function()
         assert "\n" not in str(raised.value)
 
@@ -508,8 +513,8 @@ def test_bad_arguments_name_the_flag(wrong, flag):
 @pytest.mark.parametrize(
     "coefficients", [(math.nan, 1, 0), (1, math.inf, 0), (1, 1, 1e16), (1e-16, 1, 0)]
 )
-def test_bad_games_name_the_flag(coefficients):
-    with pytest.raises(UserError, match="^--game: "):
+def test_bad_games_are_named(coefficients):
+    with pytest.raises(UserError, match="^`game`: "):
         QuadraticGame(*coefficients)
 
 

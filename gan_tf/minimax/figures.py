@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from gan_tf import minimax
 from gan_tf.errors import UserError
 from gan_tf.files import written_whole
-from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame
-from gan_tf.minimax_answers import START, STEP_SIZE, STEPS
+from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME
+from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
 
 # Okabe & Ito's colours: told apart with every common kind of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -59,7 +59,7 @@ def write_figures(
         "minimax_paths.png": paths_figure(game, start),
         "minimax_convergence.png": convergence_figure(game, start, step_x, step_y, steps),
         "minimax_step_sizes.png": step_sizes_figure(game),
-        "minimax_eigenvalues.png": eigenvalues_figure(),
+        "minimax_eigenvalues.png": eigenvalues_figure(game, step_x, step_y),
     }
     for name, figure in figures.items():
         with written_whole(output_dir / name) as unfinished:
@@ -101,13 +101,17 @@ def surface_figure(game, start, step_x, step_y, steps):
         0, 0, 0, marker="*", s=260, color="white", edgecolor="black", zorder=4,
         label="saddle point" if game.is_minimax else "stationary point",
     )  # fmt: skip
+    axes.scatter(
+        *start, game.value(*start), marker="s", s=70, color=BLUE, edgecolor="black", zorder=5,
+        label="start",
+    )  # fmt: skip
     axes.set(xlabel="x", ylabel="y", zlim=(floor, surface.max()))
     axes.zaxis.set_rotate_label(False)  # left to turn by itself, the label stands on its head
     axes.set_zlabel("f(x, y)", rotation=90)
     axes.view_init(elev=24, azim=28)
     axes.set_box_aspect((1, 1, 0.6), zoom=1.2)
     figure.legend(
-        loc="upper center", bbox_to_anchor=(0.5, 0.88), ncols=3, frameon=False, fontsize=11
+        loc="upper center", bbox_to_anchor=(0.5, 0.88), ncols=4, frameon=False, fontsize=10
     )
     finds = game.is_minimax and minimax.predicted_rate(game, "simultaneous", step_x, step_y) < 1
     slides = minimax.predicted_rate(game, "descent_on_both", step_x, step_y) > 1
@@ -117,9 +121,9 @@ def surface_figure(game, start, step_x, step_y, steps):
         else "Descent/ascent and plain descent part ways on the surface"
     )
     figure.suptitle(
-        f"{message}\nf = ${minimax.formula(game)}$, $\\eta_x$ = {step_x:.6g}, "
-        f"$\\eta_y$ = {step_y:.6g}; dotted: the paths seen from above",
-        fontsize=12,
+        f"{message}\nf = ${minimax.formula(game)}$, a quarter of the step sizes: $\\eta_x$ = "
+        f"{step_x:.6g}, $\\eta_y$ = {step_y:.6g}; dotted: seen from above",
+        fontsize=11,
     )
     return figure
 
@@ -154,7 +158,10 @@ def paths_figure(game, start):
             scale=19,
         )
         run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30).trajectory
-        axes.plot(*run.T, color="black", linewidth=1.2, marker="o", markersize=4, clip_on=True)
+        axes.plot(*run.T, color="black", linewidth=0.8)
+        points = axes.scatter(
+            *run.T, c=np.arange(len(run)), cmap="viridis", vmin=0, vmax=30, s=22, zorder=3
+        )
         axes.plot(*start, color=BLUE, marker="s", markersize=9, linestyle="none")
         axes.plot(0, 0, color="white", markeredgecolor="black", marker="*", markersize=14)
         rate = minimax.predicted_rate(game, "simultaneous", step_x, step_y)
@@ -164,14 +171,15 @@ def paths_figure(game, start):
             fontsize=10,
         )
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    figure.colorbar(points, ax=panels, label="step", shrink=0.7)
     for axes in panels[1]:
         axes.set_xlabel("x (minimises f)")
     for axes in panels[:, 0]:
         axes.set_ylabel("y (maximises f)")
     message = (
-        f"converges below a step size of {limit:.4g}"
+        f"converges with equal step sizes below {limit:.4g}"
         if minimax.step_size_range(game, "simultaneous", "both")
-        else "converges with no common step size"
+        else "converges with no equal step sizes"
     )
     figure.suptitle(
         f"Descent/ascent on f = ${minimax.formula(game)}$ {message}\n"
@@ -237,7 +245,7 @@ def _draw_distances(axes, game, start, step_x, step_y, steps):
 def _draw_value_and_distance(upper, lower, game, start):
     limit = _common_limit(game)
     flat = True
-    for part, colour, style in ((0.75, BLUE, "-"), (1.08, VERMILION, "--")):
+    for part, colour, style in ((0.75, "black", "-"), (1.08, GREY, "--")):
         run = minimax.simulate(
             game, "simultaneous", start, part * limit, part * limit, 30
         ).trajectory
@@ -308,10 +316,9 @@ def step_sizes_figure(game):
     left.legend(fontsize=9, loc="best")
     left.grid(alpha=0.25)
 
-    sizes = np.linspace(0, 1.3, 66) * limit  # the limit is a grid line: sharp corners
-    rates = np.array(
-        [[minimax.predicted_rate(game, "simultaneous", x, y) for x in sizes] for y in sizes]
-    )
+    sizes = np.linspace(0, 1.3, 521) * limit  # fine enough for corners that look like corners
+    steps = np.stack(np.meshgrid(sizes, sizes), axis=-1)[..., None]  # [521, 521, 2, 1]
+    rates = np.abs(np.linalg.eigvals(np.eye(2) - steps * game.jacobian)).max(axis=-1)
     shade = right.contourf(
         sizes, sizes, rates, levels=np.linspace(0, 1, 11), extend="max",
         cmap=colormaps["cividis"].with_extremes(over="#E8E8E8"),
@@ -336,54 +343,67 @@ def step_sizes_figure(game):
     return figure
 
 
-def eigenvalues_figure():
-    """Eigenvalues of each dynamics' matrix about the unit circle, for f = xy and for c = 8."""
-    figure = Figure(figsize=(8.8, 5.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+def eigenvalues_figure(game, step_x, step_y):
+    """Eigenvalues of each dynamics' matrix about the unit circle, of the game and of f = xy."""
+    figure = Figure(figsize=(8.8, 6.4), layout="constrained")
+    panels = figure.subplots(2, 3, sharex=True, sharey=True)
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    rates = {dynamics: [] for dynamics in STYLES}
-    for axes, game, step, longest in (
-        (panels[0], BILINEAR_GAME, 0.5, 1.0),
-        (panels[1], QuadraticGame(4.0, 4.0, 8.0), 1 / 16, 1 / 8),
-    ):
+    shown = [(game, step_x, step_y, BLUE, "o", 12)]
+    if game != BILINEAR_GAME:  # what a separable game cannot show: rotation
+        shown.append((BILINEAR_GAME, 0.5, 0.5, ORANGE, "D", 7))
+    for axes, dynamics in zip(panels.flat, STYLES):
         axes.fill(circle.real, circle.imag, color="#F2F2F2", zorder=0)
         axes.plot(circle.real, circle.imag, color=GREY, linewidth=1.2, zorder=1)
-        for dynamics, (colour, _) in STYLES.items():
-            trail = np.concatenate([
-                np.linalg.eigvals(minimax.update_matrix(game, dynamics, size, size))
-                for size in np.linspace(0.001, 1, 400) * longest
-            ])  # fmt: skip
+        axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
+        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0)
+        rates = []
+        for which, x, y, colour, marker, size in shown:
+            try:
+                values = np.linalg.eigvals(minimax.update_matrix(which, dynamics, x, y))
+            except UserError:  # no proximal point with these steps
+                continue
+            trail = _trail(which, dynamics, 2 * x, 2 * y)
             axes.plot(
                 trail.real, trail.imag, color=colour, marker=".", markersize=1.5, linestyle="none"
             )
-        for dynamics, (colour, marker) in STYLES.items():
-            values = np.linalg.eigvals(minimax.update_matrix(game, dynamics, step, step))
-            rates[dynamics].append(np.abs(values).max())
             axes.plot(
-                values.real, values.imag, color=colour, marker=marker, markersize=9,
-                linestyle="none", markeredgecolor="black", label=dynamics,
+                values.real, values.imag, color=colour, marker=marker, markersize=size,
+                linestyle="none", markeredgecolor="black",
+                label=f"f = ${minimax.formula(which)}$, $\\eta_x$ = {x:.4g}, $\\eta_y$ = {y:.4g}",
             )  # fmt: skip
-        axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
-        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0)
-        axes.set(xlabel="real part", aspect="equal", xlim=(-1.2, 1.85), ylim=(-1.3, 1.3))
-        axes.set_title(f"f = ${minimax.formula(game)}$, step size {step:g}", fontsize=11)
-    panels[0].set_ylabel("imaginary part")
+            rates.append(f"{np.abs(values).max():.4g}")
+        axes.set(aspect="equal", xlim=(-1.5, 2.1), ylim=(-1.6, 1.6))
+        axes.set_title(f"{LABELS[dynamics]}: rate {', '.join(rates)}", fontsize=10)
+    for axes in panels[1]:
+        axes.set_xlabel("real part")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("imaginary part")
     figure.legend(
-        panels[0].get_legend_handles_labels()[0],
-        [f"{LABELS[name]}: {left:.4g}, {right:.4g}" for name, (left, right) in rates.items()],
-        title="rate, the largest modulus: on the left, on the right", loc="outside lower center",
-        ncols=3, fontsize=10, frameon=False,
+        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+        fontsize=10, frameon=False,
     )  # fmt: skip
     figure.suptitle(
         "Inside the unit circle a dynamics converges, outside it diverges\n"
-        "trails: the same eigenvalues from tiny steps up to twice the step size",
+        "trails: the same eigenvalues from tiny steps up to twice the step sizes",
         fontsize=12,
     )
     return figure
 
 
+def _trail(game, dynamics, step_x, step_y):
+    """Eigenvalues for all steps up to these, so many that no gap shows where two part quickly."""
+    found = []
+    for part in np.linspace(0.001, 1, 2000):
+        try:
+            matrix = minimax.update_matrix(game, dynamics, part * step_x, part * step_y)
+        except UserError:  # no proximal point beyond
+            break
+        found.append(np.linalg.eigvals(matrix))
+    return np.concatenate(found)
+
+
 def rotation_frames(step_size=0.25, steps=40):
-    """Draws the animation of f = xy: simultaneous spirals out, alternating keeps to its orbit.
+    """Draws the animation of f = xy: simultaneous spirals out, alternating keeps to its ellipse.
 
     Returns:
       [steps + 1, height, width, 3] uint8, and a list of how long each frame is shown, in ms.
@@ -404,6 +424,7 @@ def rotation_frames(step_size=0.25, steps=40):
         ]
     farthest = 1.08 * np.hypot(*runs["simultaneous"].T).max()
     plane.plot(0, 0, color="black", marker="*", markersize=12)
+    plane.plot(*_conserved_ellipse(step_size).T, color=GREY, linewidth=1, linestyle=":")
     plane.set(xlim=(-farthest, farthest), ylim=(-farthest, farthest), aspect="equal")
     plane.set(xlabel="x (minimises f)", ylabel="y (maximises f)", title="the two players")
     distance.set(xlim=(0, steps), ylim=(0, farthest))
@@ -412,7 +433,9 @@ def rotation_frames(step_size=0.25, steps=40):
     for axes in (plane, distance):
         axes.grid(alpha=0.25)
     figure.suptitle(
-        f"f = $xy$, step size {step_size:g}: at once they spiral out, in turns they circle"
+        f"f = $xy$, step size {step_size:g}: at once they spiral out, in turns they keep to the"
+        f" ellipse\n$x^2 + y^2 - {step_size:g}\\, xy = 1$ (dotted)",
+        fontsize=11,
     )
 
     # Axes and text are drawn once; a frame is a copy of them with the lines so far on top.
@@ -433,6 +456,14 @@ def rotation_frames(step_size=0.25, steps=40):
 
 
 # ------------------------------------------------------------------------------------------ helpers
+
+
+def _conserved_ellipse(step_size):
+    """Points of x^2 + y^2 - step_size xy = 1, on which taking turns stays from (1, 0)."""
+    angle = np.linspace(0, 2 * np.pi, 200)
+    along, across = np.sqrt(2 / (2 - step_size)), np.sqrt(2 / (2 + step_size))  # its half axes
+    u, v = along * np.cos(angle), across * np.sin(angle)  # on the diagonals of the plane
+    return np.stack([u - v, u + v], axis=-1) / np.sqrt(2)
 
 
 def _common_limit(game):

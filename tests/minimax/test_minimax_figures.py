@@ -1,4 +1,4 @@
-"""gan_tf.minimax_figures: the files that it writes, and that what is drawn is what was computed."""
+"""gan_tf.minimax.figures: the files that it writes, and that what is drawn is what was computed."""
 
 import io
 import subprocess
@@ -7,10 +7,11 @@ import sys
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
-from gan_tf import minimax_figures
+from gan_tf import minimax
 from gan_tf.errors import UserError
-from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame
+from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame, figures
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -26,7 +27,7 @@ NAMES = [
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures") / "made" / "here"
-    return folder, minimax_figures.write_figures(output_dir=folder)
+    return folder, figures.write_figures(output_dir=folder)
 
 
 def lines_with_label(axes, start_of_label):
@@ -54,8 +55,20 @@ def test_animation_is_small_moves_and_loops(written):
     assert metadata["duration"] == 100
 
 
+def test_taking_turns_stays_on_the_ellipse_that_is_drawn():
+    # The half axes of x^2 + y^2 - e xy = 1 are sqrt(2 / (2 - e)) and sqrt(2 / (2 + e)).
+    points = figures._conserved_ellipse(1.5)
+    x, y = points.T
+    np.testing.assert_allclose(x**2 + y**2 - 1.5 * x * y, 1, atol=1e-12)
+    assert np.hypot(x, y).max() == pytest.approx(2, abs=1e-3)
+    assert np.hypot(x, y).min() == pytest.approx(np.sqrt(2 / 3.5), abs=1e-3)
+    run = minimax.simulate(BILINEAR_GAME, "alternating", (1, 0), 1.5, 1.5, 1000).trajectory
+    x, y = run.T
+    np.testing.assert_allclose(x**2 + y**2 - 1.5 * x * y, 1, atol=1e-9)
+
+
 def test_rotation_frames_show_the_trail_growing():
-    frames, durations = minimax_figures.rotation_frames(steps=20)
+    frames, durations = figures.rotation_frames(steps=20)
     assert frames.dtype == np.uint8 and len(frames) == len(durations) == 21
     ink = (frames != frames[0]).any(axis=-1).sum(axis=(1, 2))
     assert ink[20] > ink[10] > ink[1] > 0
@@ -68,8 +81,8 @@ def test_rotation_frames_show_the_trail_growing():
     [{"step_x": 0}, {"steps": 0}, {"start": (float("nan"), 1)}, {"game": QuadraticGame(1, 0)}],
 )
 def test_bad_arguments_make_no_folder(tmp_path, wrong):
-    with pytest.raises(UserError, match="^--"):
-        minimax_figures.write_figures(**wrong, output_dir=tmp_path / "new")
+    with pytest.raises(UserError, match="^`"):
+        figures.write_figures(**wrong, output_dir=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -83,10 +96,10 @@ def test_bad_arguments_make_no_folder(tmp_path, wrong):
 )
 def test_other_games_draw_without_a_warning(game, start):
     for figure in (
-        minimax_figures.surface_figure(game, start, 0.1, 0.2, 20),
-        minimax_figures.paths_figure(game, start),
-        minimax_figures.convergence_figure(game, start, 0.1, 0.2, 20),
-        minimax_figures.step_sizes_figure(game),
+        figures.surface_figure(game, start, 0.1, 0.2, 20),
+        figures.paths_figure(game, start),
+        figures.convergence_figure(game, start, 0.1, 0.2, 20),
+        figures.step_sizes_figure(game),
     ):
         figure.set_layout_engine(
             "none"
@@ -96,14 +109,14 @@ def test_other_games_draw_without_a_warning(game, start):
 
 def test_every_axis_is_labelled_and_every_figure_titled():
     arguments = (HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16, 50)
-    figures = [
-        minimax_figures.surface_figure(*arguments),
-        minimax_figures.paths_figure(*arguments[:2]),
-        minimax_figures.convergence_figure(*arguments),
-        minimax_figures.step_sizes_figure(HOMEWORK_GAME),
-        minimax_figures.eigenvalues_figure(),
+    drawn = [
+        figures.surface_figure(*arguments),
+        figures.paths_figure(*arguments[:2]),
+        figures.convergence_figure(*arguments),
+        figures.step_sizes_figure(HOMEWORK_GAME),
+        figures.eigenvalues_figure(HOMEWORK_GAME, 1 / 16, 1 / 16),
     ]
-    for figure in figures:
+    for figure in drawn:
         assert figure.get_suptitle()
         for axes in figure.get_axes():
             # Axes without numbers share those of a neighbour; a colour bar has no x axis.
@@ -115,7 +128,7 @@ def test_every_axis_is_labelled_and_every_figure_titled():
 
 
 def test_surface_holds_both_paths():
-    figure = minimax_figures.surface_figure(HOMEWORK_GAME, (1, 1), 1 / 4, 1 / 4, 50)
+    figure = figures.surface_figure(HOMEWORK_GAME, (1, 1), 1 / 4, 1 / 4, 50)
     axes = figure.get_axes()[0]
     (ascent,) = lines_with_label(axes, "x descends")
     (descent,) = lines_with_label(axes, "plain descent")
@@ -129,8 +142,8 @@ def test_surface_holds_both_paths():
 
 
 def test_paths_are_runs_with_the_step_sizes_in_the_title():
-    panels = minimax_figures.paths_figure(HOMEWORK_GAME, (1, 0.5)).get_axes()
-    assert len(panels) == 6
+    panels = figures.paths_figure(HOMEWORK_GAME, (1, 0.5)).get_axes()
+    assert len(panels) == 7  # and the colour bar
     two_cycle = panels[3].get_lines()[0].get_xydata()
     np.testing.assert_array_equal(two_cycle[::2], np.tile([1, 0.5], (16, 1)))
     np.testing.assert_array_equal(two_cycle[1::2], np.tile([-1, -0.5], (15, 1)))
@@ -141,7 +154,7 @@ def test_paths_are_runs_with_the_step_sizes_in_the_title():
 
 
 def test_convergence_draws_the_predicted_slope_through_the_measured_points():
-    figure = minimax_figures.convergence_figure(HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16, 50)
+    figure = figures.convergence_figure(HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16, 50)
     distances, value, gaps = figure.get_axes()
     rates = {"simultaneous": 0.5, "descent on both": 1.5, "extragradient": 0.75, "proximal": 2 / 3}
     for name, rate in rates.items():
@@ -162,7 +175,7 @@ def test_convergence_draws_the_predicted_slope_through_the_measured_points():
 
 
 def test_convergence_draws_no_slope_that_the_start_does_not_follow():
-    figure = minimax_figures.convergence_figure(HOMEWORK_GAME, (1, 0), 1 / 16, 1 / 16, 50)
+    figure = figures.convergence_figure(HOMEWORK_GAME, (1, 0), 1 / 16, 1 / 16, 50)
     distances = figure.get_axes()[0]
     (line,) = lines_with_label(distances, "descent on both")
     assert line.get_label() == "descent on both: 1.5 (here 0.5)"
@@ -172,7 +185,7 @@ def test_convergence_draws_no_slope_that_the_start_does_not_follow():
 
 
 def test_measured_dots_lie_on_the_rate():
-    figure = minimax_figures.step_sizes_figure(HOMEWORK_GAME)
+    figure = figures.step_sizes_figure(HOMEWORK_GAME)
     left, square = figure.get_axes()[:2]
     (dots,) = lines_with_label(left, "measured")
     sizes, rates = dots.get_data()
@@ -184,16 +197,27 @@ def test_measured_dots_lie_on_the_rate():
 
 
 def test_eigenvalue_markers_are_where_theory_puts_them():
-    left, right = minimax_figures.eigenvalues_figure().get_axes()
-    (marker,) = lines_with_label(left, "simultaneous")
-    np.testing.assert_allclose(sorted(marker.get_ydata()), [-0.5, 0.5], atol=1e-9)  # 1 +- i/2
-    np.testing.assert_allclose(marker.get_xdata(), 1, atol=1e-9)
-    (marker,) = lines_with_label(right, "simultaneous")
-    np.testing.assert_allclose(np.hypot(*marker.get_data()), 1 / np.sqrt(2), atol=1e-9)
+    panels = figures.eigenvalues_figure(QuadraticGame(4, 4, 8), 1 / 16, 1 / 16).get_axes()
+    assert [panel.get_title().split(":")[0] for panel in panels] == list(figures.LABELS.values())
+    (game,) = lines_with_label(panels[0], "f = $4")
+    np.testing.assert_allclose(np.hypot(*game.get_data()), 1 / np.sqrt(2), atol=1e-9)
+    (bilinear,) = lines_with_label(panels[0], "f = $xy")
+    np.testing.assert_allclose(sorted(bilinear.get_ydata()), [-0.5, 0.5], atol=1e-9)  # 1 +- i/2
+    np.testing.assert_allclose(bilinear.get_xdata(), 1, atol=1e-9)
+    assert "0.7071, 1.118" in panels[0].get_title()
+
+
+def test_trails_of_eigenvalues_have_no_gap():
+    """An eigenvalue depends on the step without a jump, also where two meet and part again."""
+    for panel in figures.eigenvalues_figure(BILINEAR_GAME, 0.5, 0.5).get_axes():
+        trail = max(panel.get_lines(), key=lambda line: len(line.get_xdata()))
+        points = np.unique(np.round(np.array(trail.get_data()).T, 6), axis=0)
+        to_the_next, _ = cKDTree(points).query(points, k=2)
+        assert to_the_next.max() < 0.06
 
 
 def test_draws_without_pyplot():
-    code = "import sys, gan_tf.minimax_figures; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, gan_tf.minimax.figures; print('matplotlib.pyplot' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

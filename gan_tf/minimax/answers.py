@@ -38,20 +38,25 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
       hessian_eigenvalues: ascending.
       step_size_range: {x, y}: [low, high] of simultaneous descent/ascent, ends not included;
         where c is not 0, with the other player's step size as given. None where none converges.
-      update_factors: {x, y}: what one simultaneous step multiplies a player's own coordinate by,
-        1 - 2a step_x and 1 - 2b step_y: the whole of the update where c = 0, else the diagonal
-        of its matrix.
+      update_matrix: [2, 2], what one simultaneous step multiplies (x, y) by.
+      update_factors: {x, y}: its diagonal, 1 - 2a step_x and 1 - 2b step_y; where c = 0 that is all
+        of it.
       rates: {dynamics: {predicted, measured}}: distance factor per step, by theory and from a run
         from `start`. predicted is None where the proximal point does not exist, measured also
         where a run is too short to tell or starts at the stationary point.
+      duality_gap: {start, end}: of a simultaneous run, see `QuadraticGame.duality_gap`; None where
+        it is not defined.
       descent_on_both: y_factor is 1 + 2b step_y; diverges is true where almost every start does;
-        exception says which starts converge all the same, None where there are none.
+        exception says which starts converge all the same, None where there are none; f_falls
+        whether f falls without bound from almost every start, None where c is not 0.
 
     Raises:
       UserError: an argument is out of range, or the game has no unique stationary point.
     """
     check_arguments(start, step_x, step_y, steps)
     saddle_point = game.saddle_point()
+    run = simulate(game, "simultaneous", start, step_x, step_y, steps).trajectory
+    gaps = [game.duality_gap(*point) for point in (run[0], run[-1])]
     ranges = {
         "x": step_size_range(game, "simultaneous", "x", step_y),
         "y": step_size_range(game, "simultaneous", "y", step_x),
@@ -60,15 +65,18 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
         "saddle_point": None if saddle_point is None else saddle_point.tolist(),
         "hessian_eigenvalues": np.linalg.eigvalsh(game.hessian).tolist(),
         "step_size_range": {player: ends and list(ends) for player, ends in ranges.items()},
+        "update_matrix": update_matrix(game, "simultaneous", step_x, step_y).tolist(),
         "update_factors": {"x": 1 - 2 * game.a * step_x, "y": 1 - 2 * game.b * step_y},
         "rates": {
             dynamics: _predicted_and_measured(game, dynamics, start, step_x, step_y, steps)
             for dynamics in DYNAMICS
         },
+        "duality_gap": None if gaps[0] is None else {"start": gaps[0], "end": gaps[1]},
         "descent_on_both": {
             "y_factor": 1 + 2 * game.b * step_y,
             "diverges": predicted_rate(game, "descent_on_both", step_x, step_y) > 1,
             "exception": _descent_exception(game, step_x, step_y),
+            "f_falls": _f_falls(game, step_x, step_y),
         },
     }
 
@@ -97,6 +105,16 @@ def _descent_exception(game, step_x, step_y):
     return f"from a start on the line through (0, 0) and ({x:.6g}, {y:.6g}), in exact arithmetic"
 
 
+def _f_falls(game, step_x, step_y):
+    """Whether -b y^2 outgrows a x^2 under descent on both, where the players are not coupled."""
+    if game.c != 0:
+        return None
+    growth_x, growth_y = abs(1 - 2 * game.a * step_x), abs(1 + 2 * game.b * step_y)
+    falls_by_y = game.b > 0 and growth_y > 1 and (growth_y > growth_x or game.a <= 0)
+    falls_by_x = game.a < 0 and growth_x > 1 and (growth_x > growth_y or game.b >= 0)
+    return falls_by_y or falls_by_x
+
+
 def answers(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, steps=STEPS):
     """Returns the homework's answers (a) to (d) as text, each number computed beside one measured.
 
@@ -114,6 +132,8 @@ def answers(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE,
         *_answer_c(game, facts, step_x, step_y),
         "",
         *_answer_d(game, facts, start, step_x, step_y, steps),
+        "",
+        *_duality_gap(game, facts),
         "",
         "Rates: the factor by which a step multiplies the distance to the origin, in the long run",
         f"    {'':16} {'predicted':>10} {'measured':>10}",
@@ -149,17 +169,25 @@ def _answer_a(game, facts, start, step_x, step_y, steps):
 
 
 def _answer_b(game, facts, step_x, step_y):
-    # From (1, 0) what is left of x is its factor, and from (0, 1) what is left of y.
-    x, _ = simultaneous(game, (1.0, 0.0), None, step_x, step_y)
-    _, y = simultaneous(game, (0.0, 1.0), None, step_x, step_y)
-    factors = facts["update_factors"]
-    return [
+    # What is left of (1, 0) and of (0, 1) are the columns of the matrix that a step multiplies by.
+    columns = [
+        simultaneous(game, point, None, step_x, step_y) for point in [(1.0, 0.0), (0.0, 1.0)]
+    ]
+    lines = [
         "(b) Gradient descent/ascent",
         f"    x <- x - step_x ({linear_form(2 * game.a, game.c)})",
         f"    y <- y + step_y ({linear_form(game.c, -2 * game.b)})",
-        f"    factor of x: computed {_text(factors['x'])}, measured {_text(x)}",
-        f"    factor of y: computed {_text(factors['y'])}, measured {_text(y)}",
     ]
+    for index, player in enumerate("xy"):
+        computed = facts["update_matrix"][index]
+        measured = [column[index] for column in columns]
+        if game.c == 0:
+            name, computed, measured = f"factor of {player}", [computed[index]], [measured[index]]
+        else:
+            name = f"new {player}, as a part of x and a part of y"
+        computed, measured = (", ".join(map(_text, values)) for values in (computed, measured))
+        lines.append(f"    {name}: computed {computed}; measured {measured}")
+    return lines
 
 
 def _answer_c(game, facts, step_x, step_y):
@@ -196,12 +224,47 @@ def _answer_d(game, facts, start, step_x, step_y, steps):
         f"    factor of y: computed {_text(facts['y_factor'])}, measured {_text(y)}",
         f"    computed: {'diverges' if facts['diverges'] else 'does not diverge'}"
         + (f"; exception: {facts['exception']}" if facts["exception"] else ""),
-        f"    measured: a run is {_whereabouts(run)}",
     ]
+    if facts["diverges"] and facts["f_falls"] is not None:
+        growth_x, growth_y = abs(1 - 2 * game.a * step_x), abs(1 + 2 * game.b * step_y)
+        lines.append(
+            f"    computed: f {'falls' if facts['f_falls'] else 'does not fall'} without bound;"
+            f" a step multiplies |x| by {_text(growth_x)} and |y| by {_text(growth_y)}"
+        )
+    lines.append(f"    measured: a run is {_whereabouts(run)}")
     if game.c == 0:
         from_y_0 = simulate(game, "descent_on_both", (1, 0), step_x, step_y, steps)
         lines.append(f"    measured: a run from (1, 0) is {_whereabouts(from_y_0)}")
+    elif facts["exception"] and (rate := measured_rate(run.trajectory)) is not None and rate < 1:
+        other = _growing_start(game, start, step_x, step_y)
+        run = simulate(game, "descent_on_both", other, step_x, step_y, steps)
+        lines[-1] += ": this start lies on that line"
+        lines.append(
+            f"    measured: a run from ({other[0]:.3g}, {other[1]:.3g}) is {_whereabouts(run)}"
+        )
     return lines
+
+
+def _growing_start(game, start, step_x, step_y):
+    """A start as far out as the given one, in the direction that descent on both stretches most."""
+    values, vectors = np.linalg.eig(update_matrix(game, "descent_on_both", step_x, step_y))
+    return np.real(vectors[:, np.argmax(np.abs(values))]) * np.hypot(*start)
+
+
+def _duality_gap(game, facts):
+    gap = facts["duality_gap"]
+    if gap is None:
+        return [
+            "Duality gap, max f(x, y') - min f(x', y): not defined here,",
+            "    as a player's best reply is at infinity",
+        ]
+    in_x, in_y = game.duality_gap(1.0, 0.0), game.duality_gap(0.0, 1.0)
+    start, end = _text(gap["start"]), _text(gap["end"])
+    return [
+        f"Duality gap, max f(x, y') - min f(x', y) = {in_x:g} x^2 + {in_y:g} y^2:",
+        "    0 at the saddle point only, so it tells how far from solved a point is",
+        f"    measured: {start} at the start, {end} at the end of a run",
+    ]
 
 
 def _whereabouts(run):

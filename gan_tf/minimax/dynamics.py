@@ -1,0 +1,178 @@
+"""Ways to play a game: each takes the players one step on, and `simulate` plays many.
+
+Each way takes the point (x, y), the one before it and the two step sizes, and returns the next one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_tf.errors import UserError
+from gan_tf.minimax.games import QuadraticGame
+
+# A coordinate beyond this is called divergence. Squares and cubes of it are still far from
+# overflow, so that neither the run nor what is computed from it (f, the duality gap) ever becomes
+# infinite.
+DIVERGENCE_BOUND = 1e30
+MAX_STEPS = 10_000
+
+
+def simultaneous(game, point, before, step_x, step_y):
+    """Gradient descent/ascent: both players move at once, from the same point.
+
+    Source: homework part (b). This is what the tutorial's GAN train step does.
+    """
+    x, y = point
+    return x - step_x * game.gradient_x(x, y), y + step_y * game.gradient_y(x, y)
+
+
+def alternating(game, point, before, step_x, step_y):
+    """x moves first, and y answers the x that it now sees.
+
+    Source: Bailey, Gidel & Piliouras 2020, "Finite regret and cycles with fixed step-size via
+    alternating gradient descent-ascent"; Zhang & Yu 2020, "Convergence of gradient methods on
+    bilinear zero-sum games" (Gauss-Seidel updates).
+    """
+    x, y = point
+    x = x - step_x * game.gradient_x(x, y)
+    return x, y + step_y * game.gradient_y(x, y)
+
+
+def descent_on_both(game, point, before, step_x, step_y):
+    """Plain gradient descent: y makes f small as well. The wrong thing to do, homework part (d)."""
+    x, y = point
+    return x - step_x * game.gradient_x(x, y), y - step_y * game.gradient_y(x, y)
+
+
+def extragradient(game, point, before, step_x, step_y):
+    """Try the step, then take it from the old point with the gradients of where it led.
+
+    Source: Korpelevich 1976, "The extragradient method for finding saddle points and other
+    problems"; for GANs Gidel et al. 2019, "A variational inequality perspective on generative
+    adversarial networks".
+    """
+    x, y = point
+    ahead_x, ahead_y = simultaneous(game, point, before, step_x, step_y)
+    return (
+        x - step_x * game.gradient_x(ahead_x, ahead_y),
+        y + step_y * game.gradient_y(ahead_x, ahead_y),
+    )
+
+
+def optimistic(game, point, before, step_x, step_y):
+    """Twice the gradient here minus the gradient one step ago: z - 2 E F(z) + E F(before).
+
+    The first step has nothing before it: it takes before = point, and so is a simultaneous step.
+
+    Source: Daskalakis et al. 2018, "Training GANs with optimism".
+    """
+    x, y = point
+    return (
+        x - step_x * (2 * game.gradient_x(x, y) - game.gradient_x(*before)),
+        y + step_y * (2 * game.gradient_y(x, y) - game.gradient_y(*before)),
+    )
+
+
+def proximal(game, point, before, step_x, step_y):
+    """The implicit step z' = z - E F(z'), solved by hand; for quadratic games only.
+
+    z' is the saddle point of f + (x' - x)^2 / 2 step_x - (y' - y)^2 / 2 step_y.
+
+    Source: Rockafellar 1976, "Monotone operators and the proximal point algorithm".
+    """
+    require_proximal_point(game, step_x, step_y)
+    x, y = point
+    pull_x, pull_y = 1 + 2 * game.a * step_x, 1 + 2 * game.b * step_y
+    determinant = pull_x * pull_y + step_x * step_y * game.c * game.c
+    return (
+        (pull_y * x - step_x * game.c * y) / determinant,
+        (pull_x * y + step_y * game.c * x) / determinant,
+    )
+
+
+def proximal_point_exists(game, step_x, step_y):
+    """Tells whether the proximal problem of a quadratic game has a minimum in x, a maximum in y."""
+    return 1 + 2 * game.a * step_x > 0 and 1 + 2 * game.b * step_y > 0
+
+
+def require_proximal_point(game, step_x, step_y):
+    if not isinstance(game, QuadraticGame):
+        raise UserError(
+            "`game`: the proximal point needs a QuadraticGame; try extragradient instead"
+        )
+    if not proximal_point_exists(game, step_x, step_y):
+        raise UserError(
+            "`step_x`, `step_y`: the proximal point needs 1 + 2a step_x > 0 and 1 + 2b step_y > 0; "
+            "take smaller steps"
+        )
+
+
+DYNAMICS = {
+    "simultaneous": simultaneous,
+    "alternating": alternating,
+    "descent_on_both": descent_on_both,
+    "extragradient": extragradient,
+    "optimistic": optimistic,
+    "proximal": proximal,
+}
+
+
+class Run(NamedTuple):
+    """What `simulate` returns.
+
+    Args:
+      trajectory: [steps + 1, 2] float64, start first; [diverged_at, 2] where the run diverged.
+      diverged_at: the first step whose point is beyond DIVERGENCE_BOUND, or None.
+    """
+
+    trajectory: np.ndarray
+    diverged_at: int | None
+
+
+def simulate(game, dynamics, start, step_x, step_y, steps):
+    """Plays the game, and stops before overflow where it diverges.
+
+    Args:
+      game: a Game or a QuadraticGame (anything with gradient_x and gradient_y).
+      dynamics: a name in DYNAMICS.
+      start: (x, y), each at most DIVERGENCE_BOUND in size.
+      step_x, step_y: step sizes, 1e-100 to 1e100.
+      steps: at least 1, at most MAX_STEPS.
+
+    Returns:
+      A Run, whose trajectory belongs to the caller.
+
+    Raises:
+      UserError: an argument is out of range.
+    """
+    require_known(dynamics)
+    check_arguments(start, step_x, step_y, steps)
+    move = DYNAMICS[dynamics]
+    before = point = float(start[0]), float(start[1])
+    trajectory = np.empty((steps + 1, 2))
+    trajectory[0] = point
+    with np.errstate(over="ignore", invalid="ignore"):  # a reader's own gradients may use NumPy
+        for step in range(1, steps + 1):
+            before, point = point, move(game, point, before, step_x, step_y)
+            if not (abs(point[0]) <= DIVERGENCE_BOUND and abs(point[1]) <= DIVERGENCE_BOUND):
+                return Run(trajectory[:step].copy(), step)
+            trajectory[step] = point
+    return Run(trajectory, None)
+
+
+def check_arguments(start, step_x, step_y, steps):
+    """Raises UserError, which names the argument, unless `simulate` can take these."""
+    if len(start) != 2 or not all(abs(value) <= DIVERGENCE_BOUND for value in start):
+        raise UserError(f"`start`: give two finite numbers of at most 1e30 in size, not {start}")
+    for name, step_size in (("step_x", step_x), ("step_y", step_y)):
+        if not 1e-100 <= step_size <= 1e100:
+            raise UserError(f"`{name}`: give a positive number, 1e-100 to 1e100, not {step_size}")
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)):
+        raise UserError(f"`steps`: give a whole number, not {steps!r}")
+    if not 1 <= steps <= MAX_STEPS:
+        raise UserError(f"`steps`: give a number from 1 to {MAX_STEPS}, not {steps}")
+
+
+def require_known(dynamics):
+    if dynamics not in DYNAMICS:
+        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}, not {dynamics!r}")
