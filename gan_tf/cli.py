@@ -17,6 +17,7 @@ def main(argv=None, command: str | None = None) -> int:
       command: the command that a script stands for; by default the first argument names it.
     """
     _open_missing_streams()
+    _drop_settings_of_libraries()
     if command:
         summary, add_flags = COMMANDS[command]
         parser = _Parser(description=summary)
@@ -55,6 +56,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _drop_settings_of_libraries():
+    """Forgets environment variables that end Matplotlib's or tqdm's import where they are wrong."""
+    for name in list(os.environ):
+        if name == "MPLBACKEND" or name.startswith("TQDM_"):
+            del os.environ[name]
 
 
 def _open_missing_streams():

@@ -6,13 +6,17 @@ import os
 import re
 import stat
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from gan_tf.errors import RunFailed, UserError
 
 # The name of a file that is being written: the process, and the name that it will have.
 _UNFINISHED = ".unfinished-{}-{}"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, `ulimit -f`
+_LONGEST_NAME = 255 - 40  # bytes, of every common file system, less those of an unfinished name
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
+    f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)
+}
 # TensorFlow writes to a path with one of these, but reads it as a pattern, and finds nothing.
 _PATTERN_CHARACTERS = "[" if os.name == "nt" else "[\\"
 
@@ -109,11 +113,31 @@ def check_name(path):
         ) from None
     if b"\0" in written:
         raise UserError(f"the name {text!a} has a NUL byte in it")
+    longest = max(text.split(os.sep), key=len)
+    if len(os.fsencode(longest)) > _LONGEST_NAME:
+        raise UserError(f"the name {longest[:20]!a}... has more than {_LONGEST_NAME} bytes")
+    if os.name == "nt" and (part := windows_forbids(text)):
+        raise UserError(f"Windows does not allow the name {part!a}: choose another")
     if written != utf_8 and os.name != "nt":  # TensorFlow would write to the second one
         raise UserError(
             f"the name {text!a} is written otherwise in this locale than in UTF-8, which TensorFlow"
             " uses: choose another, or set PYTHONUTF8=1"
         )
+
+
+def windows_forbids(path: str) -> str | None:
+    """Returns the first part of a path that Windows takes for something else, or refuses.
+
+    Source: learn.microsoft.com/windows/win32/fileio/naming-a-file. A colon would write into a
+    hidden stream of another file.
+    """
+    whole = PureWindowsPath(path)
+    for part in whole.parts[1 if whole.anchor else 0 :]:
+        ends_wrongly = part[-1] in ". " and part not in (".", "..")
+        device = part.split(".")[0].rstrip().upper() in _WINDOWS_DEVICES
+        if ends_wrongly or device or any(char in '<>:"|?*' or char < " " for char in part):
+            return part
+    return None
 
 
 def check_tensorflow_name(path):
@@ -154,7 +178,10 @@ def is_disk_full(error: OSError) -> bool:
 def disk_full(path, needed: int | None = None) -> RunFailed:
     """Returns the error to raise where there is no space for a file of `needed` bytes."""
     amount = f"{needed / 1e6:.0f} MB" if needed else "space"
-    return RunFailed(f"no space left to write {path}: free {amount}, then run the command again")
+    return RunFailed(
+        f"no space left to write {path}: free {amount} (the disk is full, or your share of it, or"
+        " ulimit -f is too low), then run the command again"
+    )
 
 
 def sync(path):

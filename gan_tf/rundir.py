@@ -305,8 +305,9 @@ class RunDir:
         except OSError as error:
             raise UserError(f"cannot read {self.config_path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise UserError(
-                f"{self.config_path} is damaged, or not of gan_tf: {error}: bring it back from a"
+                f"{self.config_path} is damaged, or not of gan_tf: {reason}: bring it back from a"
                 " copy, or name another `run_dir`"
             ) from error
         if any_format:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gan_tf import artifacts, board, checkpoints, console, data, environment, interrupts
 from gan_tf.config import OWN_IMAGES, TrainConfig
-from gan_tf.errors import RunFailed, UserError
+from gan_tf.errors import RunFailed, UserError, one_line
 from gan_tf.gan import METRICS, Gan
 from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
 from gan_tf.rundir import RunDir
@@ -19,6 +19,8 @@ from gan_tf.variety import COUNT as VARIETY_COUNT
 from gan_tf.variety import variety
 
 _FEW_IMAGES = 1000
+# What TensorFlow and oneDNN raise where memory ends.
+_OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, MemoryError)
 CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
 
 
@@ -67,10 +69,14 @@ def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=No
             )
         if not overwrite:
             _check_images(run, config, images)
-        training = _Training(config, run, images, on_epoch)
-        if overwrite:
-            training.replace_run()
-        return training.run_to_end()
+        try:
+            training = _Training(config, run, images, on_epoch)
+            if overwrite:
+                training.replace_run()
+            return training.run_to_end()
+        except _OUT_OF_MEMORY as error:
+            reason = one_line(error)
+            raise RunFailed(f"not enough memory, or TensorFlow gave up: {reason}") from error
 
 
 def _check_images(run, config, images):

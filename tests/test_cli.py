@@ -228,7 +228,7 @@ def test_minimax_prints_the_answers_and_draws_them(tmp_path):
     flags = ["minimax", "--step-x=0.0625", "--step-y=0.1875", "--start", "1", "0.5", "--steps=20"]
     finished = command("-m", "gan_tf", *flags, f"--output-dir={tmp_path}")
     assert finished.returncode == 0 and finished.stderr == ""
-    for part in ["(a)", "(b)", "(c)", "(d)", "computed 0.5, measured 0.5", "computed -0.5"]:
+    for part in ["(a)", "(b)", "(c)", "(d)", "computed 0.5; measured 0.5", "computed -0.5"]:
         assert part in finished.stdout
     drawn = sorted(path.name for path in tmp_path.iterdir())
     assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gan_tf import UserError, files
-from gan_tf.files import written_whole
+from gan_tf.files import check_name, windows_forbids, written_whole
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -99,3 +99,27 @@ def test_every_kind_of_full_disk_is_known():
     assert str(files.disk_full("a.png", 29_600_000)).startswith(
         "no space left to write a.png: free 30 MB"
     )
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written():
+    check_name("x" * 200 + "/" + "y" * 200)
+    with pytest.raises(UserError, match="more than 215 bytes"):
+        check_name("x/" + "é" * 110)
+
+
+@pytest.mark.parametrize(
+    "path, forbidden",
+    [
+        ("C:\\runs\\mine", None),
+        ("..\\runs/./a", None),
+        ("runs\\a:b", "a:b"),
+        ("what?/x", "what?"),
+        ("runs\\nul.txt", "nul.txt"),
+        ("runs/COM1", "COM1"),
+        ("runs/mine. ", "mine. "),
+        ("a\tb", "a\tb"),
+    ],
+)
+def test_names_that_windows_forbids_are_known(path, forbidden):
+    """By the rules of learn.microsoft.com/windows/win32/fileio/naming-a-file; not tried there."""
+    assert windows_forbids(path) == forbidden

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -53,7 +53,11 @@ def write_figures(
     """
     minimax.check_arguments(start, step_x, step_y, steps)
     game.stationary_point()  # raises where the game has no single one
-    output_dir = Path(output_dir)
+    with rc_context(rcParamsDefault):  # whatever the user's own style is
+        return _write_figures(game, start, step_x, step_y, steps, Path(output_dir))
+
+
+def _write_figures(game, start, step_x, step_y, steps, output_dir):
     figures = {
         "minimax_surface.png": surface_figure(game, start, step_x, step_y, steps),
         "minimax_paths.png": paths_figure(game, start),

@@ -1,0 +1,171 @@
+"""Faults 20 to 40 of docs/reliability.md, where no smaller test holds them."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from helpers import ROOT, assert_same_outcome, command, contents, refusal, small
+
+from gan_tf import TrainConfig, load_pretrained, train
+from gan_tf.rundir import RunDir
+
+campaign = pytest.mark.campaign
+TINY = ["--dataset=synthetic", "--max-images=64", "--batch-size=32", "--epochs=1", "--latent-dim=4"]
+
+
+def test_each_fault_has_a_row_and_each_row_names_tests_that_exist():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*\|([^|]*)\|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) == 40
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    for number, names in rows:
+        assert names.strip(), number
+        for name in re.findall(r"`(\w+)`", names):
+            assert f"def {name}" in tests, (number, name)
+
+
+@campaign
+def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_path, in_process):
+    """In the run's own folders, in a run nested below, and behind a link to another disk."""
+    foreign = {
+        "samples/a.wav": b"sound",
+        "checkpoints/m.pt": b"weights",
+        "checkpoints/mine_temp/part": b"part",
+        "snapshots/x.bak": b"copy",
+        "lock": b"key",
+        "nested/.unfinished-1-a": b"half",
+        "nested/config.json": b"{}",
+    }
+    elsewhere = tmp_path / "another disk"
+    shutil.move(run_copy / "checkpoints", elsewhere)
+    (run_copy / "checkpoints").symlink_to(elsewhere)
+    for name, content in foreign.items():
+        (run_copy / name).parent.mkdir(exist_ok=True)
+        (run_copy / name).write_bytes(content)
+    replaced = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")
+    assert replaced.returncode == 0, replaced.stderr
+    assert "files of the run before are removed" in replaced.stdout
+    for name, content in foreign.items():
+        assert (run_copy / name).read_bytes() == content
+    run = RunDir(run_copy)
+    assert run.checkpoint_steps() == [2, 0] and [*run.sample_paths()] == [1]
+    again = in_process("train", *TINY, "--run-dir", run_copy)
+    assert "is finished: 1 epochs" in again.stdout
+
+
+def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, in_process):
+    for name, content in [("history.csv", "mine"), ("config.json", '{"mine": 1}')]:
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text(content)
+        refusal("train", *TINY, "--run-dir", folder, "--overwrite", run=in_process)
+        assert (folder / name).read_text() == content
+        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.lock"}
+
+
+@campaign
+def test_26_the_users_keras_policy_changes_no_image():
+    import keras
+
+    expected = load_pretrained().sample(4, seed=0)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = load_pretrained().sample(4, seed=0)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@campaign
+def test_26_two_runs_in_two_threads_do_not_disturb_each_other(tmp_path):
+    def losses(folder, seed):
+        options = dict(dataset="synthetic", max_images=64, batch_size=32, epochs=2, latent_dim=4)
+        rows = train(TrainConfig(run_dir=tmp_path / folder, seed=seed, **options))
+        return [(row["generator_loss"], row["discriminator_loss"]) for row in rows]
+
+    alone = [losses(f"alone{seed}", seed) for seed in (0, 1)]
+    together = {}
+    threads = [
+        threading.Thread(target=lambda seed=seed: together.update({seed: losses(f"{seed}", seed)}))
+        for seed in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[0], together[1]] == alone
+
+
+@campaign
+def test_30_36_settings_of_other_programs_end_no_run(tmp_path, small_run):
+    """Another backend, style, floatx and image format, and a progress bar that cannot be."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.dpi: 2000\n")
+    (tmp_path / ".keras").mkdir()
+    keras_json = '{"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}'
+    (tmp_path / ".keras" / "keras.json").write_text(keras_json)
+    finished = command(
+        "train.py",
+        *small(tmp_path / "run")[1:],
+        MPLBACKEND="nonsense",
+        MATPLOTLIBRC=str(tmp_path / "matplotlibrc"),
+        HOME=str(tmp_path),
+        TQDM_MININTERVAL="abc",
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert_same_outcome(tmp_path / "run", small_run)
+
+
+@campaign
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGHUP and terminals of POSIX")
+def test_34_a_terminal_that_goes_away_ends_no_run_that_ignores_it(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *TINY, "--epochs=3", f"--run-dir={tmp_path / 'run'}"],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lambda: (signal.signal(signal.SIGHUP, signal.SIG_IGN), os.setsid()),
+    )
+    os.close(theirs)
+    said = b""
+    while b"epoch" not in said:
+        said += os.read(ours, 1000)
+    os.close(ours)
+    assert process.wait(timeout=100) == 0
+    assert len(RunDir(tmp_path / "run").read_history()) == 3
+
+
+@campaign
+@pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
+def test_37_a_limit_on_file_sizes_leaves_no_half_checkpoint(tmp_path):
+    import resource
+
+    failed = subprocess.run(
+        [sys.executable, "train.py", *TINY, f"--run-dir={tmp_path / 'run'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1 and "ulimit -f" in failed.stderr
+    assert not [path for path in contents(tmp_path) if "_temp" in path.name or "ckpt" in path.name]
+
+
+def test_40_what_a_finished_run_has_lost_is_made_again(run_copy, small_run, in_process):
+    for lost in ["training.gif", "loss_curves.png", "snapshots/epoch_0003.index"]:
+        (run_copy / lost).unlink()
+    again = in_process(*small(run_copy))
+    assert again.returncode == 0, again.stderr
+    assert_same_outcome(run_copy, small_run)
