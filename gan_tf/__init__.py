@@ -17,6 +17,7 @@ _LOADED_AT_FIRST_USE = {
     "export_generator": "gan_tf.export",
     "evaluate_run": "gan_tf.evaluation.evaluate",
     "evaluate_snapshot": "gan_tf.evaluation.evaluate",
+    "sample_class": "gan_tf.evaluation.choose",
     "write_neighbours": "gan_tf.evaluation.neighbours",
     "plot_losses": "gan_tf.artifacts",
 }

@@ -117,6 +117,12 @@ def _sample_flags(parser):
         " (pretrained: within one grey level of 255)",
     )
     parser.add_argument(
+        "--class",
+        dest="class_name",
+        metavar="NAME",
+        help="of one class only, such as trouser, as the classifier of `evaluate` sees it",
+    )
+    parser.add_argument(
         "--format",
         choices=["png", "npy"],
         default="png",
@@ -126,19 +132,26 @@ def _sample_flags(parser):
     parser.set_defaults(run=_sample)
 
 
-def _sample(count, seed, training_noise, format, output, **source):
-    if training_noise and not (count is None and seed is None):
-        raise UserError("--training-noise has a count and a seed of its own: drop --count, --seed")
+def _sample(count, seed, training_noise, class_name, format, output, **source):
+    if training_noise and not (count is None and seed is None and class_name is None):
+        raise UserError("--training-noise has images of its own: drop --count, --seed, --class")
     output = _output(output, source, f"samples.{format}")
     snapshot = _load_snapshot(**source)
     from gan_tf.snapshots import write_images
 
+    count = 64 if count is None else count
+    chosen = ""
     if training_noise:
         images = snapshot.sample_training_noise()
+    elif class_name is not None:
+        from gan_tf.evaluation.choose import sample_class
+
+        images, drawn = sample_class(snapshot, class_name, count, seed or 0)
+        chosen = f", chosen from {drawn}"
     else:
-        images = snapshot.sample(64 if count is None else count, seed or 0)
+        images = snapshot.sample(count, seed or 0)
     write_images(output, images, format)
-    say(f"{output}: {len(images)} images from {snapshot.origin}")
+    say(f"{output}: {len(images)} images from {snapshot.origin}{chosen}")
 
 
 def _interpolate_flags(parser):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.rundir import RunDir
 
 PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
-_BATCH = 256
+BATCH = 256
 _FRAME_MS = 100  # of an animation between images
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
 # What NumPy and Keras raise for a file that holds something else.
@@ -71,10 +72,16 @@ class Snapshot:
         count = whole_number("count", count, at_least=1)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         batches = []
-        for first in range(0, count, _BATCH):
-            noise = self._noise(seed, first // _BATCH)[: count - first]
+        for first in range(0, count, BATCH):
+            noise = self._noise(seed, first // BATCH)[: count - first]
             batches.append(generate(self.generator, noise))
         return np.concatenate(batches)
+
+    def batches(self, seed: int = 0):
+        """Yields the images of `sample(count, seed)` without an end: `[BATCH, 28, 28, 1]` each."""
+        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
+        for index in itertools.count():
+            yield generate(self.generator, self._noise(seed, index))
 
     def interpolate(self, waypoints, steps: int = 8, seed: int = 0) -> np.ndarray:
         """Draws the images on the way between some images of `sample`.
@@ -96,12 +103,12 @@ class Snapshot:
         places = [whole_number("waypoints", place, at_least=0) for place in waypoints]
         if len(places) < 2:
             raise UserError(f"`waypoints` must be at least two numbers of images, not {places}")
-        noise = [self._noise(seed, place // _BATCH)[place % _BATCH] for place in places]
+        noise = [self._noise(seed, place // BATCH)[place % BATCH] for place in places]
         legs = [walk(start, end, steps) for start, end in zip(noise, noise[1:])]
         return np.stack([generate(self.generator, leg) for leg in legs])
 
     def _noise(self, seed, batch):
-        return make_noise(_BATCH, self.config.latent_dim, seed, batch)
+        return make_noise(BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
         """Draws the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""

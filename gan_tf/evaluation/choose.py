@@ -1,0 +1,68 @@
+"""Images of one class, chosen from what a generator draws."""
+
+import numpy as np
+
+from gan_tf.config import whole_number
+from gan_tf.errors import UserError
+from gan_tf.evaluation.classifier import load_classifier
+from gan_tf.evaluation.evaluate import at
+from gan_tf.snapshots import BATCH
+
+# A class of which there is less than one in a thousand images is one that the generator does not
+# make: of real images each class of the known data sets is a tenth.
+_RAREST = 1000
+_LEAST_DRAWN = 5 * _RAREST
+
+
+def sample_class(
+    snapshot, class_name: str, count: int = 64, seed: int = 0, data_dir=None, manual_dir=None
+) -> tuple[np.ndarray, int]:
+    """Draws images until there are enough of a class, by the evaluation's classifier.
+
+    The generator was never told of classes, so all that can be done is to choose.
+
+    Args:
+      snapshot: from `load_snapshot` or `load_pretrained`.
+      class_name: of the data set's names, in any case; its beginning is enough.
+      count: how many images.
+      seed: of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
+      data_dir, manual_dir: where the data is, if not where the run had it; needed only for data
+        sets whose classifier is not there yet.
+
+    Returns:
+      `[count, 28, 28, 1]` float32 in [-1, 1], and how many were drawn to find them.
+
+    Raises:
+      UserError: there is no such class, or the generator makes hardly any of it.
+    """
+    count = whole_number("count", count, at_least=1)
+    classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
+    wanted = _index(class_name, classifier.class_names)
+    chosen, drawn = [], 0
+    for images in snapshot.batches(seed):
+        _, labels = classifier(images)
+        for place in np.flatnonzero(labels == wanted):
+            chosen.append(images[place])
+            if len(chosen) == count:
+                return np.stack(chosen), drawn + int(place) + 1
+        drawn += BATCH
+        if drawn > max(_LEAST_DRAWN, _RAREST * len(chosen)):
+            raise UserError(
+                f"class {classifier.class_names[wanted]}: only {len(chosen)} of {drawn}"
+                " images are of it, so this generator hardly makes any: try another epoch, or"
+                " train longer"
+            )
+
+
+def _index(name, names):
+    """Finds a class by its name; Trousers is Trouser, boot is Ankle boot."""
+    wanted = name.strip().casefold()
+    for fits in (
+        lambda known: known == wanted,
+        lambda known: bool(wanted) and (known.startswith(wanted) or wanted.startswith(known)),
+        lambda known: bool(wanted) and wanted in known,
+    ):
+        found = [index for index, known in enumerate(names) if fits(known.casefold())]
+        if len(found) == 1:
+            return found[0]
+    raise UserError(f"the class must be one of {', '.join(names)}, not {name!r}")
