@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.noise import make_fixed_noise, make_noise
+from gan_tf.noise import make_fixed_noise, make_noise, walk
 
 
 def test_noise_is_unit_gaussian_and_a_function_of_its_arguments():
@@ -28,3 +28,25 @@ def test_the_fixed_noise_is_no_training_steps_noise():
     assert fixed.shape == (16, 100)
     for step in range(20):
         assert (fixed != make_noise(16, 100, 0, step).numpy()).all()
+
+
+def test_a_walk_turns_evenly_along_the_sphere():
+    random = np.random.default_rng(0)
+    start, end = random.normal(size=[2, 100]).astype(np.float32)
+    way = walk(start, end, 9)
+    np.testing.assert_array_equal(way[0], start)
+    np.testing.assert_array_equal(way[-1], end)
+    lengths = np.linalg.norm(way, axis=1)
+    np.testing.assert_allclose(lengths, np.linspace(lengths[0], lengths[-1], 9), rtol=1e-5)
+    directions = way / lengths[:, None]
+    angles = np.arccos(np.sum(directions[1:] * directions[:-1], axis=1))
+    whole = np.arccos(directions[0] @ directions[-1])
+    np.testing.assert_allclose(angles, whole / 8, rtol=1e-3)
+    straight = np.linalg.norm((start + end) / 2)
+    assert straight < 0.8 * lengths[4]  # what the walk is for
+
+
+def test_a_walk_to_the_same_place_or_the_opposite_one_stays_finite():
+    start = np.ones(4, np.float32)
+    np.testing.assert_allclose(walk(start, start, 5), np.tile(start, [5, 1]), rtol=1e-6)
+    assert np.isfinite(walk(start, -start, 4)).all()

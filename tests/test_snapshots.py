@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, refusal, remove, truncate
@@ -257,3 +258,27 @@ def test_the_command_draws_from_it_without_a_run(tmp_path, in_process, monkeypat
 def test_the_flags_of_a_run_do_not_go_with_it(in_process, flag):
     said = refusal("sample", "--pretrained", flag, run=in_process)
     assert "--pretrained" in said and flag.partition("=")[0] in said
+
+
+def test_interpolation_begins_and_ends_at_images_of_sample():
+    snapshot = load_pretrained()
+    drawn = snapshot.sample(8, seed=2)
+    walks = snapshot.interpolate([3, 7, 3], steps=4, seed=2)
+    assert walks.shape == (2, 4, 28, 28, 1)
+    for found, number in [(walks[0, 0], 3), (walks[0, -1], 7), (walks[1, 0], 7), (walks[1, -1], 3)]:
+        np.testing.assert_allclose(found, drawn[number], atol=1e-4)
+    for wrong in [dict(waypoints=[3]), dict(waypoints=[3, -1]), dict(waypoints=[0, 1], steps=1)]:
+        with pytest.raises(UserError):
+            snapshot.interpolate(**wrong)
+
+
+def test_the_command_draws_the_way_as_rows_or_as_a_loop(tmp_path, in_process):
+    asked = ["interpolate", "--pretrained", "--from", "3", "--to", "7", "9", "--steps", "5"]
+    for format in "png", "gif":
+        output = tmp_path / f"way.{format}"
+        finished = in_process(*asked, "--format", format, "--output", output)
+        assert finished.returncode == 0, finished.stderr
+    rows, frames = (iio.imread(tmp_path / f"way.{format}") for format in ("png", "gif"))
+    assert rows.shape[1] > 2 * rows.shape[0]  # two legs of five images
+    assert len(frames) == 3 * 4  # to 7, to 9, and back to 3, where the loop begins again
+    assert "waypoints" in refusal(*asked[:3], "-1", "--to", "1", run=in_process)
