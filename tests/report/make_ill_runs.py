@@ -32,7 +32,9 @@ def make(name, manual_dir, data_dir):
     fields, rates = ILLNESSES[name]
     with tempfile.TemporaryDirectory() as folder:
         config = TrainConfig(
-            run_dir=folder, manual_dir=manual_dir, data_dir=data_dir,
+            run_dir=folder,
+            manual_dir=manual_dir,
+            data_dir=data_dir,
             **{"max_images": 2000, **fields},
         )
         run = RunDir(folder)
