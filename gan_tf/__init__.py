@@ -16,6 +16,7 @@ _LOADED_AT_FIRST_USE = {
     "load_pretrained": "gan_tf.snapshots",
     "export_generator": "gan_tf.export",
     "plot_losses": "gan_tf.artifacts",
+    "write_report": "gan_tf.report",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 

@@ -1,39 +1,52 @@
 """The health of a run: what its history tells, as findings, as text and as JSON."""
 
-import json
 import math
+import textwrap
 
+from gan_tf.report import story
 from gan_tf.report.rules import LEVELS, RULES, RULES_OF_SOUND_RUNS, Finding
-from gan_tf.report.runs import Run, read_run
 
 
 def findings(run) -> list[Finding]:
     """Returns what all rules find in a run, the worst first.
 
     Args:
-      run: a `Run`, or the path of a run's folder.
+      run: a `Run`.
     """
-    run = run if isinstance(run, Run) else read_run(run)
     found = [finding for rule in RULES if (finding := rule(run))]
     if not any(finding.level == "alarm" for finding in found):
         found += [finding for rule in RULES_OF_SOUND_RUNS if (finding := rule(run))]
     return sorted(found, key=lambda finding: list(LEVELS).index(finding.level))
 
 
-def as_text(found: list[Finding]) -> str:
-    """Returns findings as lines for a terminal."""
-    if not found:
-        return "No finding: nothing in the history of the run calls for a remedy."
+def as_text(run) -> str:
+    """Returns a run in a paragraph, the verdict and the findings, as lines for a terminal."""
+    found = findings(run)
+    _, verdict = story.verdict(found)
+    parts = [f"{run.name}: {story.paragraph(run)}", verdict]
+    for finding in found:
+        parts.append(f"{finding.level.upper()}: {finding.title} ({epochs_as_text(finding.epochs)})")
+        parts += [f"    {finding.text}", f"    What to do: {finding.advice}"]
     return "\n".join(
-        f"{finding.level}: {finding.title} ({epochs_as_text(finding.epochs)})\n"
-        f"    {finding.text}\n    What to do: {finding.advice}"
-        for finding in found
+        textwrap.fill(part, 100, subsequent_indent="    " if part[0] == " " else "")
+        for part in parts
     )
 
 
-def as_json(found: list[Finding]) -> str:
-    """Returns findings as JSON: a list of objects, with the fields of `Finding`."""
-    return json.dumps([finding._asdict() for finding in found], indent=2)
+def as_dict(run) -> dict:
+    """Returns the same as numbers and words that JSON can hold.
+
+    Returns:
+      run: the folder's name; verdict; level: of the verdict; findings: a dict for each `Finding`.
+    """
+    found = findings(run)
+    level, verdict = story.verdict(found)
+    return {
+        "run": run.name,
+        "level": level,
+        "verdict": verdict,
+        "findings": [finding._asdict() for finding in found],
+    }
 
 
 def epochs_as_text(epochs: list[int]) -> str:

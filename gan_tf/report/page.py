@@ -13,7 +13,8 @@ from PIL import Image
 
 from gan_tf.errors import UserError
 from gan_tf.files import written_whole
-from gan_tf.report import curves, live, story
+from gan_tf.report import curves, story
+from gan_tf.report import live as live_part
 from gan_tf.report.health import epochs_as_text, findings
 from gan_tf.report.runs import read_run
 from gan_tf.report.toy import toy
@@ -25,20 +26,21 @@ _MOST_RUNS = 8
 _SPRITE_BYTES = 3_200_000
 
 
-def write_report(run_dirs, output=None, snapshot=None) -> Path:
+def write_report(run_dirs, output=None, live: bool = False) -> Path:
     """Writes the report of a run, or of several side by side, as one HTML page.
 
     Args:
       run_dirs: the folder of a run, or a list of up to eight.
       output: the file; report.html in the first run's folder if None.
-      snapshot: a trained generator with the attributes `generator` and `origin`, to run in the
-        page; None leaves that part out, and 6 MB with it.
+      live: put the generator of the first run into the page, its latest snapshot, to draw new
+        images there; the page is larger by 6 MB.
 
     Returns:
       The path of the page.
 
     Raises:
-      UserError: a folder holds no run or a damaged one, or the page cannot be written.
+      UserError: a folder holds no run, none that has finished an epoch, or a damaged one; for
+        `live` also: it holds no generator.
     """
     if isinstance(run_dirs, (str, Path)):
         run_dirs = [run_dirs]
@@ -46,6 +48,11 @@ def write_report(run_dirs, output=None, snapshot=None) -> Path:
         raise UserError(f"`run_dir`: give one to {_MOST_RUNS} runs, not {len(run_dirs)}")
     runs = [read_run(path) for path in run_dirs]
     output = Path(output or Path(run_dirs[0]) / "report.html")
+    snapshot = None
+    if live:
+        from gan_tf.snapshots import load_snapshot  # here, as it imports TensorFlow
+
+        snapshot = load_snapshot(run_dirs[0])
     html = page(runs, snapshot)
     with written_whole(output) as unfinished:
         unfinished.write_text(html, encoding="utf-8")
@@ -53,7 +60,12 @@ def write_report(run_dirs, output=None, snapshot=None) -> Path:
 
 
 def page(runs, snapshot=None) -> str:
-    """Returns the HTML of a report; see `write_report`."""
+    """Returns the HTML of a report.
+
+    Args:
+      runs: what `read_run` returns, one to eight.
+      snapshot: a `gan_tf.snapshots.Snapshot` whose generator runs in the page, or None.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -68,7 +80,7 @@ def page(runs, snapshot=None) -> str:
     told = [_told(run) for run in runs]
     drawn = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
-    weights = live.packed(snapshot.generator) if snapshot else None
+    weights = live_part.packed(snapshot.generator) if snapshot else None
     data = {
         "last": last,
         "chartWidth": curves.WIDTH,
@@ -99,7 +111,7 @@ def page(runs, snapshot=None) -> str:
 
 def _told(run):
     found = findings(run)
-    level, sentence = story.verdict(run, found)
+    level, sentence = story.verdict(found)
     return {
         "name": run.name,
         "paragraph": story.paragraph(run),
@@ -173,7 +185,7 @@ def _numbers(row):
 
 
 def _embedded(value):
-    """Returns JSON that is safe inside a script element: no `<` can end the element or begin one."""
+    """Returns JSON that is safe inside a script element: no `<` can end it or begin one."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

@@ -104,9 +104,7 @@ def generator_winning(run):
         return Finding(
             "generator_winning",
             "alarm" if at_the_end else "note",
-            "The generator wins"
-            if at_the_end
-            else "The generator was far ahead for a time",
+            "The generator wins" if at_the_end else "The generator was far ahead for a time",
             f"In epoch {row['epoch']} the discriminator is right about"
             f" {row['fake_accuracy']:.1%} of the generated images, less than by guessing. A"
             " discriminator that is fooled says nothing about what is wrong with an image.",
@@ -120,6 +118,14 @@ def generator_winning(run):
 
 # Mean variety of 16 training images, over 2,000 draws; 1 in 1,000 draws of Fashion-MNIST is < 0.68.
 REAL_VARIETY = {"fashion_mnist": 0.82}
+
+
+CLASS_NAMES = {
+    "fashion_mnist": [
+        *["T-shirt/top", "trouser", "pullover", "dress", "coat"],
+        *["sandal", "shirt", "sneaker", "bag", "ankle boot"],
+    ]
+}
 
 
 def collapse(run):
@@ -139,11 +145,7 @@ def collapse(run):
     epochs = list(by_epoch)[-3:]
     values = [by_epoch[epoch] for epoch in epochs]
     if median(values) < yardstick / 2:
-        kind = (
-            "real ones are"
-            if real
-            else f"in epoch {max(by_epoch, key=by_epoch.get)} they were"
-        )
+        kind = "real ones are" if real else f"in epoch {max(by_epoch, key=by_epoch.get)} they were"
         return Finding(
             "collapse",
             "alarm",
@@ -169,15 +171,20 @@ def missing_class(run):
     shares = {
         name: value
         for name, value in row.items()
-        if value is not None and name.startswith(("class_share", "share_"))
+        if value is not None and name.startswith("share_")
     }
-    missing = [name for name, share in shares.items() if share < 0.01]
+    names = CLASS_NAMES.get(run.config["dataset"], ())
+    missing = []
+    for name, share in shares.items():
+        number = int(name.removeprefix("share_"))
+        if share < 0.01:
+            missing.append(names[number] if number < len(names) else f"class {number}")
     if missing:
         return Finding(
             "missing_class",
             "advice",
             "A class is missing",
-            f"In epoch {row['epoch']} these have less than 1 % of the images: {', '.join(missing)}.",
+            f"In epoch {row['epoch']} these have less than 1 % of the images: {listed(missing)}.",
             "Train longer, or start again from another seed; look whether an earlier epoch had it.",
             [row["epoch"]],
         )
@@ -192,9 +199,7 @@ def oscillation(run):
     """
     turns = turning_points(run, ratio=4 / 3)
     if len(turns) > 6:  # six swings between seven turns
-        shown = [
-            f"{row['generator_loss']:.2f} in epoch {row['epoch']}" for row in turns[-4:]
-        ]
+        shown = [f"{row['generator_loss']:.2f} in epoch {row['epoch']}" for row in turns[-4:]]
         return Finding(
             "oscillation",
             "advice",
@@ -208,43 +213,53 @@ def oscillation(run):
 
 
 def spikes(run):
-    """The loss leaps for an epoch or two, and its spread within the epoch with it.
+    """The generator's loss is one and a half times what it is before and after, or more.
 
-    A spike is 5 % above the median of the three epochs before and of the three after it, and has
-    1.4 times their standard deviation. Both are needed: the turning point of the published run, in
-    epoch 7, is 7 % above but no wilder than its neighbours; epoch 27 is wilder but no higher. What
-    remains is 21, 28, 42 and 43. Such slips heal by themselves and are no alarm.
+    The slips of the published run, in epochs 21, 28, 42 and 43, are of 1.09 to 1.33 times; they
+    heal by themselves, and part (f) tells them. A discriminator ten times as fast threw the
+    generator to 3.7 times its loss, and for most of the 25 epochs it drew nothing.
+    """
+    epochs = slips(run, 1.5)
+    if epochs:
+        shown = [
+            f"{run.history[epoch - 1]['generator_loss']:.2f} in epoch {epoch}" for epoch in epochs
+        ]
+        return Finding(
+            "spikes",
+            "advice",
+            "The loss spikes",
+            f"The generator's loss leapt to {listed(shown)}, and fell back. Images of these epochs"
+            " may be striped or torn.",
+            "Take no snapshot of such an epoch, but the one before or after. If it comes again and"
+            " again, lower the learning rate by half.",
+            epochs,
+        )
+
+
+def slips(run, ratio: float) -> list[int]:
+    """Returns the epochs in which the generator's loss leapt, and its spread within the epoch too.
+
+    It is so many times the median of the three epochs before and that of the three after it, and
+    has 1.4 times their standard deviation. Both are needed: the turning point of the published run,
+    in epoch 7, is 7 % above but no wilder than its neighbours; epoch 27 is wilder but no higher.
+
+    Args:
+      ratio: how many times, > 1.
     """
     epochs = []
     rows = run.history
     for index, row in enumerate(rows):
         sides = [rows[max(0, index - 3) : index], rows[index + 1 : index + 4]]
+        near = sides[0] + sides[1]
         if min(map(len, sides)) < 2 or not _has(
-            [row, *sides[0], *sides[1]], "generator_loss", "generator_loss_std"
+            [row, *near], "generator_loss", "generator_loss_std"
         ):
             continue
-        levels = [median(near["generator_loss"] for near in side) for side in sides]
-        spread = median(near["generator_loss_std"] for near in sides[0] + sides[1])
-        if (
-            row["generator_loss"] > 1.05 * max(levels)
-            and row["generator_loss_std"] > 1.4 * spread
-        ):
+        level = max(median(other["generator_loss"] for other in side) for side in sides)
+        spread = median(other["generator_loss_std"] for other in near)
+        if row["generator_loss"] > ratio * level and row["generator_loss_std"] > 1.4 * spread:
             epochs.append(row["epoch"])
-    if epochs:
-        shown = [
-            f"{rows[epoch - 1]['generator_loss']:.3f} in epoch {epoch}"
-            for epoch in epochs
-        ]
-        return Finding(
-            "spikes",
-            "note",
-            "The generator slipped and recovered",
-            f"Its loss leapt to {_listed(shown)}, and fell back. Images of these epochs may be"
-            " striped or torn.",
-            "Nothing, unless a snapshot that you need falls on such an epoch: then take the one"
-            " before or after.",
-            epochs,
-        )
+    return epochs
 
 
 def stopped_early(run):
@@ -259,8 +274,9 @@ def stopped_early(run):
             "stopped_early",
             "advice",
             "The run is very short",
-            f"It has made {step} steps in {run.last['epoch']} epochs; with batches of 64, outlines"
-            " of garments appear after about 3,800. Nothing can be said yet about how well it goes.",
+            f"It has made {step:,} steps (epochs: {run.last['epoch']}); with batches of 64,"
+            " outlines of garments appear after about 3,800. Nothing can be said yet about how well"
+            " it goes.",
             "Type the same command with more --epochs: it goes on where this run stopped.",
             [run.last["epoch"]],
         )
@@ -310,10 +326,7 @@ def still_improving(run):
     rows = [row for row in run.evaluation if row.get("fcd") is not None]
     if len(rows) >= 4:
         before = min(row["fcd"] for row in rows[: -(len(rows) // 4)])
-        if (
-            min(rows, key=lambda row: row["fcd"]) is rows[-1]
-            and rows[-1]["fcd"] < 0.97 * before
-        ):
+        if min(rows, key=lambda row: row["fcd"]) is rows[-1] and rows[-1]["fcd"] < 0.97 * before:
             return _still(
                 f"The distance to real images (FCD) was never lower than in the last evaluated"
                 f" epoch, {rows[-1]['epoch']}: {rows[-1]['fcd']:.3g}, before that {before:.3g}.",
@@ -323,9 +336,7 @@ def still_improving(run):
     quarter = len(run.history) // 4
     last, before = run.history[-quarter:], run.history[-2 * quarter : -quarter]
     if quarter >= 2 and _has(last + before, "generator_loss"):
-        now, then = (
-            median(row["generator_loss"] for row in part) for part in (last, before)
-        )
+        now, then = (median(row["generator_loss"] for row in part) for part in (last, before))
         if abs(now / then - 1) > 0.05:
             return _still(
                 f"The generator's loss moved from {then:.3f} to {now:.3f} over the last"
@@ -381,11 +392,7 @@ def turning_points(run, ratio: float) -> list[dict]:
             direction, low, high = 1, row, row
     turns.append(rows[-1])
     # The first turn may be the first row itself, the last one the last.
-    return [
-        row
-        for index, row in enumerate(turns)
-        if index == 0 or row is not turns[index - 1]
-    ]
+    return [row for index, row in enumerate(turns) if index == 0 or row is not turns[index - 1]]
 
 
 def training_images(run) -> int | None:
@@ -400,9 +407,7 @@ def _has(rows, *names):
 
 def _epochs_where(run, condition):
     names = ("generator_loss", "real_accuracy", "fake_accuracy")
-    return [
-        row["epoch"] for row in run.history if _has([row], *names) and condition(row)
-    ]
+    return [row["epoch"] for row in run.history if _has([row], *names) and condition(row)]
 
 
 def _longest(epochs):
@@ -414,5 +419,6 @@ def _longest(epochs):
     return best
 
 
-def _listed(words):
+def listed(words) -> str:
+    """Returns words as a sentence lists them: a, b and c."""
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

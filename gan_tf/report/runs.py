@@ -1,6 +1,5 @@
 """What a report reads from a run's folder, and nothing that the folder does not hold."""
 
-import csv
 import dataclasses
 import math
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from gan_tf import images
 from gan_tf.errors import UserError
 from gan_tf.rundir import RunDir
+from gan_tf.variety import variety
 
 _SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged
 
@@ -47,10 +47,12 @@ class Run:
         """Returns the variety by epoch: the column of history.csv, else that of the grids."""
         column = {row["epoch"]: row.get("variety") for row in self.history}
         if any(value is not None for value in column.values()):
-            return {
-                epoch: value for epoch, value in column.items() if value is not None
-            }
-        return {epoch: variety(grid) for epoch, grid in self.grids.items()}
+            return {epoch: value for epoch, value in column.items() if value is not None}
+        return {
+            epoch: variety(images)
+            for epoch, grid in self.grids.items()
+            if len(images := cells(grid)[..., None] / 127.5 - 1) > 1
+        }
 
 
 def read_run(path) -> Run:
@@ -63,9 +65,7 @@ def read_run(path) -> Run:
     config, environment = run.read_config()
     history = [_finite(row) for row in run.read_history()]
     if not history:
-        raise UserError(
-            f"{run.path} has not finished an epoch yet: report on it after the first"
-        )
+        raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
     grids = {
         epoch: _small(images.read_png(path))
         for epoch, path in run.sample_paths().items()
@@ -73,15 +73,13 @@ def read_run(path) -> Run:
     }
     shapes = {grid.shape for grid in grids.values()}
     if len(shapes) > 1:
-        raise UserError(
-            f"{run.samples} holds grids of different sizes: remove the foreign ones"
-        )
+        raise UserError(f"{run.samples} holds grids of different sizes: remove the foreign ones")
     return Run(
         name=Path(path).resolve().name,
         config=dataclasses.asdict(config),
         environment=environment,
         history=history,
-        evaluation=_read_evaluation(run.path / "evaluation.csv"),
+        evaluation=[_finite(row) for row in run.read_evaluation()],
         grids=grids,
     )
 
@@ -91,29 +89,12 @@ def cells(grid) -> np.ndarray:
     pitch = _SIDE + _GAP
     rows, columns = grid.shape[0] // pitch, grid.shape[1] // pitch
     cut = grid[_GAP : _GAP + rows * pitch, _GAP : _GAP + columns * pitch]
-    cut = np.pad(
-        cut, [(0, rows * pitch - cut.shape[0]), (0, columns * pitch - cut.shape[1])]
-    )
-    cut = (
-        cut.reshape(rows, pitch, columns, pitch)
-        .swapaxes(1, 2)
-        .reshape(-1, pitch, pitch)
-    )
+    cut = np.pad(cut, [(0, rows * pitch - cut.shape[0]), (0, columns * pitch - cut.shape[1])])
+    cut = cut.reshape(rows, pitch, columns, pitch).swapaxes(1, 2).reshape(-1, pitch, pitch)
     found = cut[:, :_SIDE, :_SIDE]
     while len(found) > 1 and not found[-1].any():
         found = found[:-1]
     return found
-
-
-def variety(grid) -> float:
-    """Returns the mean root-mean-square distance between two images of a grid, in [0, 2].
-
-    Pixels count from -1 to 1. It is near 0 where all images are the same.
-    """
-    pixels = cells(grid).reshape(len(cells(grid)), -1) / 127.5  # [count, 784]
-    squares = ((pixels[:, None] - pixels[None]) ** 2).mean(axis=2)  # [count, count]
-    pairs = len(pixels) * (len(pixels) - 1)
-    return float(np.sqrt(squares).sum() / pairs) if pairs else 0.0
 
 
 def _small(pixels):
@@ -125,33 +106,6 @@ def _small(pixels):
 
 def _finite(row):
     return {
-        name: value
-        if isinstance(value, (int, float)) and math.isfinite(value)
-        else None
+        name: value if isinstance(value, (int, float)) and math.isfinite(value) else None
         for name, value in row.items()
     }
-
-
-def _read_evaluation(path):
-    if not path.exists():
-        return []
-    rows = []
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                numbers = {name: _number(text) for name, text in row.items() if name}
-                rows.append(numbers | {"epoch": int(row["epoch"])})
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged: remove it, or evaluate the run again"
-        ) from error
-    return rows
-
-
-def _number(text):
-    """Returns the number in a cell, or None: a cell may hold the name of a classifier too."""
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

@@ -2,10 +2,11 @@
 
 import math
 
-from gan_tf.report.rules import Finding, training_images, turning_points
+from gan_tf.report.rules import Finding, listed, slips, training_images, turning_points
 
 LN_2 = math.log(2)
 _TURN_RATIO = 1.15  # a smaller way back of the generator's loss is not told as a turn
+_SLIP_RATIO = 1.05  # a smaller leap is hardly seen on the curve
 
 
 def paragraph(run) -> str:
@@ -22,12 +23,14 @@ def paragraph(run) -> str:
     if seconds:
         text += f" Training took {_duration(sum(seconds))}"
         processor = run.environment.get("processor")
-        text += f" on {run.environment.get('threads')} threads of {processor}." if processor else "."
+        text += (
+            f" on {run.environment.get('threads')} threads of {processor}." if processor else "."
+        )
     return text
 
 
-def verdict(run, found: list[Finding]) -> tuple[str, str]:
-    """Returns the worst level found ("sound" if there is neither alarm nor advice) and a sentence."""
+def verdict(found: list[Finding]) -> tuple[str, str]:
+    """Returns the worst level, "sound" where there is neither alarm nor advice, and a sentence."""
     alarms = [finding for finding in found if finding.level == "alarm"]
     advice = [finding for finding in found if finding.level == "advice"]
     if alarms:
@@ -62,6 +65,12 @@ def part_f(run) -> list[str]:
         told.append(f"and so on, {len(legs) - 8} more times, to the last epoch")
     if told:
         paragraphs.append("The generator's loss, turn by turn: " + "; ".join(told) + ".")
+    if slipped := slips(run, _SLIP_RATIO):
+        shown = [f"{epoch} ({run.history[epoch - 1]['generator_loss']:.3f})" for epoch in slipped]
+        paragraphs.append(
+            f"In {'epochs' if len(shown) > 1 else 'epoch'} {listed(shown)} the generator's loss"
+            " leaps and falls back: a slip, which the images of these epochs may show."
+        )
     if _known(rows, "real_probability", "fake_probability"):
         paragraphs.append(_who_is_ahead(rows))
     gradients = "generator_gradient_norm"
@@ -118,7 +127,9 @@ def _mirror(rows):
         return "Neither moves."
     r = both / size
     if r < -0.7:
-        return f"The curves mirror each other (correlation {r:.2f}): what one gains, the other loses."
+        return (
+            f"The curves mirror each other (correlation {r:.2f}): what one gains, the other loses."
+        )
     if r > 0.7:
         return f"The curves rise and fall together (correlation {r:.2f})."
     return f"The curves are only loosely tied (correlation {r:.2f})."
@@ -143,8 +154,7 @@ def _who_is_ahead(rows):
         f"The discriminator is furthest ahead in epoch {far['epoch']}: it gives real images"
         f" {far['real_probability']:.3f} and generated ones {far['fake_probability']:.3f} on"
         f" average. In the last epoch that is {last['real_probability']:.3f} and"
-        f" {last['fake_probability']:.3f}"
-        + (": hardly ahead." if abs(lead(last)) < 0.05 else ".")
+        f" {last['fake_probability']:.3f}" + (": hardly ahead." if abs(lead(last)) < 0.05 else ".")
     )
 
 
