@@ -4,7 +4,7 @@ import math
 import textwrap
 
 from gan_tf.report import story
-from gan_tf.report.rules import LEVELS, RULES, RULES_OF_SOUND_RUNS, Finding
+from gan_tf.report.rules import LEVELS, RULES, RULES_OF_SOUND_RUNS, Finding, missing_class
 
 
 def findings(run) -> list[Finding]:
@@ -17,6 +17,21 @@ def findings(run) -> list[Finding]:
     if not any(finding.level == "alarm" for finding in found):
         found += [finding for rule in RULES_OF_SOUND_RUNS if (finding := rule(run))]
     return sorted(found, key=lambda finding: list(LEVELS).index(finding.level))
+
+
+def absent(run, found: list[Finding]) -> tuple[list[str], list[str]]:
+    """Returns the names of the rules that found nothing, and of those that were not asked."""
+    asked = [*RULES]
+    if not any(finding.level == "alarm" for finding in found):
+        asked += RULES_OF_SOUND_RUNS
+    if not run.evaluation:
+        asked.remove(missing_class)
+    there = {finding.rule for finding in found}
+    words = {rule: rule.__name__.replace("_", " ") for rule in (*RULES, *RULES_OF_SOUND_RUNS)}
+    return (
+        [words[rule] for rule in asked if rule.__name__ not in there],
+        [words[rule] for rule in words if rule not in asked],
+    )
 
 
 def as_text(run) -> str:

@@ -15,13 +15,14 @@ from gan_tf.errors import UserError
 from gan_tf.files import written_whole
 from gan_tf.report import curves, story
 from gan_tf.report import live as live_part
-from gan_tf.report.health import epochs_as_text, findings
+from gan_tf.report.health import absent, epochs_as_text, findings
 from gan_tf.report.runs import read_run
 from gan_tf.report.toy import toy
 
 _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
 _MOST_RUNS = 8
+_MOST_LEGS = 10  # of part (f): who swings more often is told that it swings
 # What the grids of all runs may take as PNG; with base64 a third more, within the page's 5 MB.
 _SPRITE_BYTES = 3_200_000
 
@@ -111,6 +112,8 @@ def page(runs, snapshot=None) -> str:
 
 def _told(run):
     found = findings(run)
+    not_found, not_looked_for = absent(run, found)
+    legs = story.legs(run)
     level, sentence = story.verdict(found)
     return {
         "name": run.name,
@@ -119,7 +122,16 @@ def _told(run):
         "verdict": sentence,
         "findings": found,
         "settings": {**run.config, **run.environment},
+        "not_found": not_found,
+        "not_looked_for": not_looked_for,
+        "figures": story.figures(run),
         "part_f": story.part_f(run),
+        "legs": legs[:_MOST_LEGS],
+        "more_legs": len(legs[_MOST_LEGS:]),
+        "stills": [
+            (epoch, _data_uri(run.grids[epoch]))
+            for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*run.grids})
+        ],
         "meaning": story.part_f_meaning(run),
         "last": run.last,
         "has_grids": bool(run.grids),

@@ -4,6 +4,12 @@ import math
 
 from gan_tf.report.rules import Finding, listed, slips, training_images, turning_points
 
+_DATASETS = {
+    "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "synthetic": "synthetic garments",
+}
 LN_2 = math.log(2)
 _TURN_RATIO = 1.15  # a smaller way back of the generator's loss is not told as a turn
 _SLIP_RATIO = 1.05  # a smaller leap is hardly seen on the curve
@@ -14,7 +20,8 @@ def paragraph(run) -> str:
     config, last = run.config, run.last
     count = training_images(run)
     text = (
-        f"A DCGAN trained on {f'{count:,} images' if count else 'images'} of {config['dataset']}"
+        f"A DCGAN trained on {f'{count:,} images' if count else 'images'} of"
+        f" {_DATASETS.get(config['dataset'], config['dataset'])}"
         f" for {_counted(last['epoch'], 'epoch')}"
         f" ({last['step']:,} steps of {config['batch_size']} images),"
         f" with Adam at a learning rate of {config['learning_rate']:g} and seed {config['seed']}."
@@ -45,11 +52,8 @@ def verdict(found: list[Finding]) -> tuple[str, str]:
 
 def part_f(run) -> list[str]:
     """Returns what the losses did, turn by turn, as paragraphs; empty where there are no losses."""
-    turns = turning_points(run, _TURN_RATIO)
-    names = ("generator_loss", "discriminator_loss")
-    rows = [row for row in run.history if all(row.get(name) is not None for name in names)]
-    turns = [row for row in turns if row in rows]
-    if not turns:
+    rows = _rows_with_losses(run)
+    if not rows:
         return []
     first, last = rows[0], rows[-1]
     paragraphs = [
@@ -59,12 +63,6 @@ def part_f(run) -> list[str]:
     if len(rows) == 1:
         return paragraphs + ["With a single epoch there is no curve to speak of yet."]
     paragraphs[0] += " " + _mirror(rows)
-    legs = list(zip(turns, turns[1:]))
-    told = [_leg(start, end) for start, end in legs[:8]]
-    if len(legs) > 8:
-        told.append(f"and so on, {len(legs) - 8} more times, to the last epoch")
-    if told:
-        paragraphs.append("The generator's loss, turn by turn: " + "; ".join(told) + ".")
     if slipped := slips(run, _SLIP_RATIO):
         shown = [f"{epoch} ({run.history[epoch - 1]['generator_loss']:.3f})" for epoch in slipped]
         paragraphs.append(
@@ -89,6 +87,35 @@ def part_f(run) -> list[str]:
     return paragraphs
 
 
+def legs(run) -> list[dict]:
+    """Returns the ways of the generator's loss from each turn to the next: rows `start` and `end`.
+
+    A turn is told once the loss has gone back by 15 %.
+    """
+    turns = [row for row in turning_points(run, _TURN_RATIO) if row in _rows_with_losses(run)]
+    return [
+        {"start": start, "end": end, "rises": end["generator_loss"] > start["generator_loss"]}
+        for start, end in zip(turns, turns[1:])
+    ]
+
+
+def figures(run) -> list[tuple[str, str]]:
+    """Returns the few numbers of a run that one reads first, each with what it counts."""
+    last = run.last
+    found = [(f"{last['epoch']}", "epoch" if last["epoch"] == 1 else "epochs")]
+    for name, words in (
+        ("generator_loss", "generator loss"),
+        ("discriminator_loss", "discriminator loss"),
+    ):
+        if last.get(name) is not None:
+            found.append((f"{last[name]:.3f}", words))
+    if by_epoch := run.variety():
+        found.append((f"{by_epoch[max(by_epoch)]:.2f}", "variety"))
+    if run.evaluation and run.evaluation[-1].get("fcd") is not None:
+        found.append((f"{run.evaluation[-1]['fcd']:.3g}", "FCD"))
+    return found
+
+
 def part_f_meaning(run) -> list[str]:
     """Returns what the losses of part (f) do and do not mean, as paragraphs."""
     rows = [row for row in run.history if row.get("generator_loss") is not None]
@@ -110,10 +137,15 @@ def part_f_meaning(run) -> list[str]:
         " are measured while training, with Dropout on. How good the images are is told by looking"
         " at them, or by evaluating them.",
         "A high generator loss does not mean that its gradient vanishes: the loss that is used,"
-        " -log D(G(z)), is steepest where the discriminator wins.",
+        " −log D(G(z)), is steepest where the discriminator wins.",
         "One run is one sample. Another seed gives other values and other turns; what holds for all"
         " seeds cannot be told from one.",
     ]
+
+
+def _rows_with_losses(run):
+    names = ("generator_loss", "discriminator_loss")
+    return [row for row in run.history if all(row.get(name) is not None for name in names)]
 
 
 def _mirror(rows):
@@ -127,22 +159,10 @@ def _mirror(rows):
         return "Neither moves."
     r = both / size
     if r < -0.7:
-        return (
-            f"The curves mirror each other (correlation {r:.2f}): what one gains, the other loses."
-        )
+        return f"The curves mirror each other (correlation −{abs(r):.2f}): what one gains, the other loses."
     if r > 0.7:
         return f"The curves rise and fall together (correlation {r:.2f})."
     return f"The curves are only loosely tied (correlation {r:.2f})."
-
-
-def _leg(start, end):
-    before, after = start["generator_loss"], end["generator_loss"]
-    way = "rises" if after > before else "falls"
-    of_d = f"{start['discriminator_loss']:.3f} to {end['discriminator_loss']:.3f}"
-    return (
-        f"from epoch {start['epoch']} to {end['epoch']} it {way} from {before:.3f} to {after:.3f}"
-        f" (discriminator {of_d})"
-    )
 
 
 def _who_is_ahead(rows):
