@@ -159,7 +159,8 @@ def _mirror(rows):
         return "Neither moves."
     r = both / size
     if r < -0.7:
-        return f"The curves mirror each other (correlation −{abs(r):.2f}): what one gains, the other loses."
+        both_ways = "what one gains, the other loses"
+        return f"The curves mirror each other (correlation −{abs(r):.2f}): {both_ways}."
     if r > 0.7:
         return f"The curves rise and fall together (correlation {r:.2f})."
     return f"The curves are only loosely tied (correlation {r:.2f})."
