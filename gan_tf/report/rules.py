@@ -118,8 +118,6 @@ def generator_winning(run):
 
 # Mean variety of 16 training images, over 2,000 draws; 1 in 1,000 draws of Fashion-MNIST is < 0.68.
 REAL_VARIETY = {"fashion_mnist": 0.82}
-
-
 CLASS_NAMES = {
     "fashion_mnist": [
         *["T-shirt/top", "trouser", "pullover", "dress", "coat"],
@@ -134,7 +132,8 @@ def collapse(run):
     16 real images of Fashion-MNIST are 0.82 apart, rarely below 0.68, and so are those of the
     published run from epoch 4 on (0.72 to 0.92); in its first epochs 0.57 to 0.64. Three epochs on
     6,400 images, whose losses look like a sound run's, gave one blob: 0.38. For other data sets the
-    measure is the run's own best epoch.
+    measure is the run's own best epoch. Before 300 steps, a third of the published run's first
+    epoch, nothing is drawn by any run: no alarm then.
     """
     by_epoch = run.variety()
     if not by_epoch:
@@ -148,10 +147,10 @@ def collapse(run):
         kind = "real ones are" if real else f"in epoch {max(by_epoch, key=by_epoch.get)} they were"
         return Finding(
             "collapse",
-            "alarm",
+            "alarm" if (run.last["step"] or 0) >= 300 else "advice",
             "The images are all alike",
             f"The images of the fixed noise are {values[-1]:.2f} apart in epoch {epochs[-1]} (root"
-            f" mean square over pixels from -1 to 1); {kind} {yardstick:.2f} apart. The generator"
+            f" mean square over pixels from −1 to 1); {kind} {yardstick:.2f} apart. The generator"
             " makes nearly the same image of every noise vector.",
             "Look at the grid. If the run is short, train longer: every run begins like this."
             " Otherwise lower the learning rate, or start again from another seed.",

@@ -19,12 +19,15 @@ def paragraph(run) -> str:
     """Returns what was trained, on what and how long, in one paragraph."""
     config, last = run.config, run.last
     count = training_images(run)
+    rates = f"{config['learning_rate']:g}"
+    if config["discriminator_learning_rate"] not in (None, config["learning_rate"]):
+        rates += f" (discriminator: {config['discriminator_learning_rate']:g})"
     text = (
         f"A DCGAN trained on {f'{count:,} images' if count else 'images'} of"
         f" {_DATASETS.get(config['dataset'], config['dataset'])}"
         f" for {_counted(last['epoch'], 'epoch')}"
         f" ({last['step']:,} steps of {config['batch_size']} images),"
-        f" with Adam at a learning rate of {config['learning_rate']:g} and seed {config['seed']}."
+        f" with Adam at a learning rate of {rates} and seed {config['seed']}."
     )
     seconds = [value for value in run.column("seconds") if value is not None]
     if seconds:

@@ -43,6 +43,12 @@ const Epochs = (() => {
     const body = document.querySelector("#numbers tbody");
     const rows = data.rows.map((rows) => rows[epoch - 1] ?? {});
     body.replaceChildren();
+    if (rows.length > 1) {
+      const line = body.insertRow();
+      ["", ..."ABCDEFGH".slice(0, rows.length)].forEach((letter) => {
+        line.insertCell().textContent = letter;
+      });
+    }
     for (const [name, words] of NUMBERS) {
       if (!rows.some((row) => row[name] != null)) continue;
       const line = body.insertRow();
