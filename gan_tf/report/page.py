@@ -86,7 +86,10 @@ def page(runs, snapshot=None) -> str:
         "last": last,
         "chartWidth": curves.WIDTH,
         "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
-        "charts": [[[line.label, line.values] for line in chart.lines] for chart in drawn],
+        "charts": [
+            [[line.label, [_short(value) for value in line.values]] for line in chart.lines]
+            for chart in drawn
+        ],
         "runs": _sprites(runs),
         "rows": [[_numbers(row) for row in run.history] for run in runs],
     }
@@ -193,7 +196,11 @@ def _data_uri(pixels):
 
 
 def _numbers(row):
-    return {name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()}
+    return {name: _short(value) for name, value in row.items()}
+
+
+def _short(value):
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _embedded(value):

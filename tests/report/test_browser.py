@@ -63,7 +63,9 @@ def test_the_slider_moves_grid_marker_and_numbers(opened, swinging, epoch):
     np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[epoch])
     assert text(opened, "#epochs .shown") == f"epoch {epoch}"
     row = swinging.history[epoch - 1]
-    assert f"generator loss{round(row['generator_loss'], 4):g}" in text(opened, "#numbers")
+    assert f"generator loss{float(format(row['generator_loss'], '.5g'))}" in text(
+        opened, "#numbers"
+    )
     value = float(text(opened, "[data-chart='0'] .value"))
     assert value == pytest.approx(row["generator_loss"], rel=1e-3)
     marker = opened.execute_script("return document.querySelector('.marker').x1.baseVal.value")

@@ -4,29 +4,45 @@ import dataclasses
 import json
 import re
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, refusal
+from helpers import ROOT, refusal, small
+from make_published_page import read_published_run
 
 import gan_tf
 from gan_tf.report import curves, read_run, story
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
+from gan_tf.rundir import RunDir
 from gan_tf.variety import variety
 
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
 PAGE = ROOT / "docs" / "report.html"
 
 
+class _Addresses(HTMLParser):
+    """Collects what the attributes of a page would load or lead to."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        names = ("src", "href", "xlink:href", "action", "srcset", "poster", "data")
+        self.found += [value for name, value in attrs if name in names]
+
+
 def external(html):
     """The addresses that a page would load or lead to, but for anchors and data within it."""
-    named = re.findall(r"""(?:src|href|action|srcset|poster)\s*=\s*["']?([^"'\s>]+)""", html)
-    inside = [address for address in named if address.startswith(("data:", "#"))]
+    parser = _Addresses()
+    parser.feed(html)
+    outside = [address for address in parser.found if not address.startswith(("data:", "#"))]
     in_style = re.findall(r"url\(|@import", html)
     in_words = set(re.findall(r"https?://[^\s\"'<)]+", html)) - {"http://www.w3.org/2000/svg"}
-    return [address for address in named if address not in inside] + in_style + sorted(in_words)
+    return outside + in_style + sorted(in_words)
 
 
 def test_an_external_address_would_be_found():
@@ -54,12 +70,23 @@ def test_the_published_page_is_that_of_the_published_run():
     assert external(html) == []
     data = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
     (rows,) = data["rows"]
-    published = gan_tf.rundir.RunDir(ROOT / "docs" / "results").read_history()
-    assert [row["generator_loss"] for row in rows] == [
-        round(row["generator_loss"], 4) for row in published
-    ]
+    published = RunDir(ROOT / "docs" / "results").read_history()
+    losses = [row["generator_loss"] for row in published]
+    assert [row["generator_loss"] for row in rows] == pytest.approx(losses, rel=1e-4)
     assert data["runs"][0]["epochs"] == list(range(1, 51))
     assert "A sound run" in html
+
+
+def test_the_published_page_is_what_this_code_makes(tmp_path):
+    """But for the bytes of its pictures, which differ from one zlib to another.
+
+    To make it again: python tests/report/make_published_page.py
+    """
+
+    def words(html):
+        return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "PICTURE", html)
+
+    assert words(page([read_published_run(tmp_path)])) == words(PAGE.read_text(encoding="utf-8"))
 
 
 def test_two_runs_lie_side_by_side():
@@ -179,9 +206,7 @@ def test_a_mistake_is_told_in_one_line(in_process, ill_run, tmp_path):
     assert "--run-dir" in said("--run-dir", tmp_path / "nothing")
     assert "--output" in said("--run-dir", ill_run, "--text", "--output=x.html")
     assert "snapshot" in said("--run-dir", ill_run, "--live")
-    assert "eight" in said(*["--run-dir", ill_run] * 9) or "8 runs" in said(
-        *["--run-dir", ill_run] * 9
-    )
+    assert "--run-dir: give one to 8 runs, not 9" in said(*["--run-dir", ill_run] * 9)
     (ill_run / "evaluation.csv").write_text("epoch\n1\n")
     assert "evaluation.csv" in said("--run-dir", ill_run)
     (ill_run / "evaluation.csv").unlink()
@@ -211,18 +236,12 @@ def test_the_page_with_the_generator_in_it(run_copy):
     assert external(path.read_text(encoding="utf-8")) == []
 
 
-def test_a_page_that_cannot_be_written_costs_no_run(in_process, run_copy):
-    """A stranger's folder of that name stands in the way at the end of the training."""
+def test_a_page_that_cannot_be_made_costs_no_run(in_process, run_copy):
+    """A damaged evaluation.csv, which nothing else reads at the end of this training."""
     (run_copy / "report.html").unlink()
     (run_copy / "training.gif").unlink()  # so that the command has something to do
-    grid = run_copy / "samples" / "epoch_0001.png"
-    wrong = grid.read_bytes()
-    grid.write_bytes(wrong[:50])
-    finished = in_process(
-        "train",
-        *["--dataset=synthetic", "--max-images=80", "--batch-size=16", "--epochs=3"],
-        *["--snapshot-epochs", "1", "2", f"--run-dir={run_copy}"],
-    )
+    (run_copy / "evaluation.csv").write_text("epoch\n1\n")
+    with pytest.warns(UserWarning, match="the run goes on .*evaluation.csv is damaged"):
+        finished = in_process(*small(run_copy))
     assert finished.returncode == 0
-    assert "the run goes on" in finished.stderr
-    assert not (run_copy / "report.html").exists()
+    assert (run_copy / "training.gif").exists() and not (run_copy / "report.html").exists()
