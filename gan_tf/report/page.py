@@ -128,6 +128,7 @@ def _told(run):
         "not_found": not_found,
         "not_looked_for": not_looked_for,
         "figures": story.figures(run),
+        "next": story.what_next(run),
         "part_f": story.part_f(run),
         "legs": legs[:_MOST_LEGS],
         "more_legs": len(legs[_MOST_LEGS:]),

@@ -53,6 +53,23 @@ def verdict(found: list[Finding]) -> tuple[str, str]:
     return "sound", text
 
 
+def what_next(run) -> str:
+    """Returns what one may try after a run that needs no remedy."""
+    config = run.config
+    tries = []
+    if not run.evaluation:
+        tries.append("measure the images, which no loss does (gan-tf evaluate --all-epochs)")
+    tries.append(
+        f"train again from another seed (--seed {config['seed'] + 1}, in another --run-dir) and lay"
+        " the two side by side (gan-tf report with two --run-dir), to see what is chance"
+    )
+    if config["batch_size"] == 64:
+        tries.append("compare with batches of 16 or 32 (--batch-size)")
+    if not config["ema_decay"]:
+        tries.append("draw from an average of the weights (--ema-decay 0.999)")
+    return "; ".join(tries)[0].upper() + "; ".join(tries)[1:] + "."
+
+
 def part_f(run) -> list[str]:
     """Returns what the losses did, turn by turn, as paragraphs; empty where there are no losses."""
     rows = _rows_with_losses(run)
