@@ -20,6 +20,7 @@ _LOADED_AT_FIRST_USE = {
     "sample_class": "gan_tf.evaluation.choose",
     "write_neighbours": "gan_tf.evaluation.neighbours",
     "plot_losses": "gan_tf.artifacts",
+    "write_report": "gan_tf.report",
 }
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 

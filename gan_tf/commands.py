@@ -294,6 +294,47 @@ def _neighbours(count, seed, dataset, data_dir, manual_dir, output, **source):
     say(f"{output}: {count} images from {snapshot.origin}, each with its nearest training images")
 
 
+def _report_flags(parser):
+    parser.add_argument(
+        "--run-dir",
+        dest="run_dirs",
+        action="append",
+        metavar="NAME",
+        help=f"folder of the run (default: {_DEFAULT_RUN_DIR}); again for another run beside it",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: report.html in the (first) run's folder"
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="with the (first) run's generator in the page, to draw new images: 6 MB more",
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--text", action="store_true", help="print what is found, make no page")
+    instead.add_argument("--json", action="store_true", help="the same as a JSON list of runs")
+    parser.set_defaults(run=_report)
+
+
+def _report(run_dirs, output, live, text, json):
+    run_dirs = run_dirs or [str(_DEFAULT_RUN_DIR)]
+    if (text or json) and (output is not None or live):
+        raise UserError("--text and --json make no page: drop --output, --live")
+    from gan_tf import report
+
+    if text:
+        say("\n\n".join(report.as_text(run) for run in map(report.read_run, run_dirs)))
+    elif json:
+        say(dumps([report.as_dict(run) for run in map(report.read_run, run_dirs)], indent=2))
+    else:
+        if output is not None:
+            check_name(output)
+        if live:
+            import_tensorflow()
+        path = report.write_report(run_dirs, output, live)
+        say(f"{path}: {path.stat().st_size / 1e6:.1f} MB, opens in any browser")
+
+
 def _minimax_flags(parser):
     parser.add_argument(
         "--game",
@@ -424,6 +465,7 @@ COMMANDS = {
     "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
     "sample": ("Draw images from a trained generator.", _sample_flags),
     "evaluate": ("Measure how good the images of a generator are.", _evaluate_flags),
+    "report": ("Make an HTML page of a run, or of several side by side.", _report_flags),
     "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
     "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),

@@ -46,13 +46,14 @@ class RunDir:
         self.epochs_path = self.path / "epochs.png"
         self.training_images_path = self.path / "training_images.png"
         self.gif_path = self.path / "training.gif"
+        self.report_path = self.path / "report.html"
         self._lock = None
         # The names that are a run's own, folder by folder; whatever else lies there is not touched.
         tensors = r"\.(index|data-\d{5}-of-\d{5})"
         self._own = {
             self.path: re.compile(
                 r"config\.json|(history|evaluation)\.csv|(loss_curves|epochs|training_images|quality)\.png"
-                r"|training\.gif|events\.out\.tfevents\..*"
+                r"|training\.gif|report\.html|events\.out\.tfevents\..*"
             ),
             self.checkpoints: re.compile(r"ckpt-\d+" + tensors),
             self.snapshots: re.compile(r"epoch_\d{4,}" + tensors),

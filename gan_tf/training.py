@@ -13,6 +13,7 @@ from gan_tf.config import OWN_IMAGES, TrainConfig
 from gan_tf.errors import RunFailed, UserError, one_line
 from gan_tf.gan import METRICS, Gan
 from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
+from gan_tf.report import write_report
 from gan_tf.rundir import RunDir
 from gan_tf.snapshots import Snapshot, generate
 from gan_tf.variety import COUNT as VARIETY_COUNT
@@ -295,6 +296,9 @@ class _Training:
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
             artifacts.write_epochs(self.run, self._shown_epochs())
             artifacts.write_gif(self.run)
+        with artifacts.only_warned_of():
+            self.run.check_held()
+            write_report(self.run.path)
 
     def _snapshot(self, epoch):
         """What is drawn from after an epoch: the average of the generator, if there is one."""

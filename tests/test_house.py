@@ -11,7 +11,7 @@ from helpers import ROOT
 # not there yet is no error; a file that is not named here is.
 ORDER = [
     *["__main__", "cli", "commands"],
-    *["report", "training", "benchmark", "evaluation", "export"],
+    *["training", "benchmark", "report", "evaluation", "export"],
     *["snapshots", "distribution", "cluster", "addresses", "gan"],
     "artifacts",
     *["checkpoints", "rundir", "lock"],
@@ -33,6 +33,7 @@ WITHOUT_TENSORFLOW = [
         "lock",
         "images",
         "plots",
+        "report",
         "minimax",
     ],
     *["interrupts", "console", "config", "files", "errors"],

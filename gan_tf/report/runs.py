@@ -1,0 +1,111 @@
+"""What a report reads from a run's folder, and nothing that the folder does not hold."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from gan_tf import images
+from gan_tf.errors import UserError
+from gan_tf.rundir import RunDir
+from gan_tf.variety import variety
+
+_SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run, as its files tell it.
+
+    Args:
+      name: the folder's name.
+      config: the choices of the run, by field.
+      environment: what it was begun on.
+      history: rows of history.csv, at least one; a value that is missing or not finite is None.
+      evaluation: rows of evaluation.csv, empty where there is none.
+      grids: the sample grids by epoch, each `[height, width]` uint8, not enlarged.
+    """
+
+    name: str
+    config: dict
+    environment: dict
+    history: list[dict]
+    evaluation: list[dict]
+    grids: dict[int, np.ndarray]
+
+    @property
+    def last(self) -> dict:
+        """The last row of history.csv."""
+        return self.history[-1]
+
+    def column(self, name: str) -> list:
+        """Returns a column of history.csv; None where a value is missing."""
+        return [row.get(name) for row in self.history]
+
+    def variety(self) -> dict[int, float]:
+        """Returns the variety by epoch: the column of history.csv, else that of the grids."""
+        column = {row["epoch"]: row.get("variety") for row in self.history}
+        if any(value is not None for value in column.values()):
+            return {epoch: value for epoch, value in column.items() if value is not None}
+        return {
+            epoch: variety(images)
+            for epoch, grid in self.grids.items()
+            if len(images := cells(grid)[..., None] / 127.5 - 1) > 1
+        }
+
+
+def read_run(path) -> Run:
+    """Reads a run's folder.
+
+    Raises:
+      UserError: there is no run, it has not finished an epoch, or a file is damaged.
+    """
+    run = RunDir(path)
+    config, environment = run.read_config()
+    history = [_finite(row) for row in run.read_history()]
+    if not history:
+        raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
+    grids = {
+        epoch: _small(images.read_png(path))
+        for epoch, path in run.sample_paths().items()
+        if 1 <= epoch <= len(history)
+    }
+    shapes = {grid.shape for grid in grids.values()}
+    if len(shapes) > 1:
+        raise UserError(f"{run.samples} holds grids of different sizes: remove the foreign ones")
+    return Run(
+        name=Path(path).resolve().name,
+        config=dataclasses.asdict(config),
+        environment=environment,
+        history=history,
+        evaluation=[_finite(row) for row in run.read_evaluation()],
+        grids=grids,
+    )
+
+
+def cells(grid) -> np.ndarray:
+    """Cuts a grid into its images, `[count, 28, 28]` uint8; black cells at its end are none."""
+    pitch = _SIDE + _GAP
+    rows, columns = grid.shape[0] // pitch, grid.shape[1] // pitch
+    cut = grid[_GAP : _GAP + rows * pitch, _GAP : _GAP + columns * pitch]
+    cut = np.pad(cut, [(0, rows * pitch - cut.shape[0]), (0, columns * pitch - cut.shape[1])])
+    cut = cut.reshape(rows, pitch, columns, pitch).swapaxes(1, 2).reshape(-1, pitch, pitch)
+    found = cut[:, :_SIDE, :_SIDE]
+    while len(found) > 1 and not found[-1].any():
+        found = found[:-1]
+    return found
+
+
+def _small(pixels):
+    """Undoes the enlargement of a grid: a run writes every pixel as a square of three by three."""
+    small = pixels[::3, ::3]
+    enlarged = small.repeat(3, axis=0).repeat(3, axis=1)
+    return small if np.array_equal(enlarged, pixels) else pixels
+
+
+def _finite(row):
+    return {
+        name: value if isinstance(value, (int, float)) and math.isfinite(value) else None
+        for name, value in row.items()
+    }

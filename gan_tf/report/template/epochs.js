@@ -1,0 +1,146 @@
+"use strict";
+// One epoch at a time: the slider moves the grids, the markers on the curves, and the numbers.
+const Epochs = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const slider = document.getElementById("epoch");
+  const play = document.getElementById("play");
+  const compared = document.getElementById("compared");
+  const sheets = data.runs.map((run) => {
+    const image = new Image();
+    if (run.image) image.src = run.image;
+    return image;
+  });
+  const NUMBERS = [
+    ["generator_loss", "generator loss"], ["discriminator_loss", "discriminator loss"],
+    ["real_probability", "D(x)"], ["fake_probability", "D(G(z))"],
+    ["real_accuracy", "right about real"], ["fake_accuracy", "right about generated"],
+    ["generator_gradient_norm", "generator gradient"],
+    ["discriminator_gradient_norm", "discriminator gradient"],
+    ["variety", "variety"], ["step", "steps so far"],
+  ];
+  let timer = null;
+
+  function drawGrid(canvas, epoch) {
+    const index = Number(canvas.dataset.run);
+    const run = data.runs[index];
+    const shown = run.epochs.filter((drawn) => drawn <= epoch).pop() ?? run.epochs[0];
+    const words = canvas.parentElement.querySelector(".shown");
+    if (shown === undefined) {
+      words.textContent = "no sample grids in the run's folder";
+      return;
+    }
+    if (canvas.width !== run.width) [canvas.width, canvas.height] = [run.width, run.height];
+    const place = run.epochs.indexOf(shown);
+    const [left, top] = [place % run.columns, Math.floor(place / run.columns)];
+    canvas.getContext("2d").drawImage(
+      sheets[index], left * run.width, top * run.height, run.width, run.height,
+      0, 0, run.width, run.height);
+    words.textContent = `epoch ${shown}`;
+    canvas.setAttribute("aria-label", `The images of the fixed noise after epoch ${shown}`);
+  }
+
+  function showNumbers(epoch) {
+    const body = document.querySelector("#numbers tbody");
+    const rows = data.rows.map((rows) => rows[epoch - 1] ?? {});
+    body.replaceChildren();
+    if (rows.length > 1) {
+      const line = body.insertRow();
+      ["", ..."ABCDEFGH".slice(0, rows.length)].forEach((letter) => {
+        line.insertCell().textContent = letter;
+      });
+    }
+    for (const [name, words] of NUMBERS) {
+      if (!rows.some((row) => row[name] != null)) continue;
+      const line = body.insertRow();
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = words;
+      line.append(head);
+      for (const row of rows) line.insertCell().textContent = row[name] ?? "–";
+    }
+  }
+
+  function showCurves(epoch) {
+    document.querySelectorAll("[data-chart]").forEach((figure) => {
+      const marker = figure.querySelector(".marker");
+      marker.setAttribute("x1", data.epochX[epoch - 1]);
+      marker.setAttribute("x2", data.epochX[epoch - 1]);
+      const lines = data.charts[figure.dataset.chart];
+      figure.querySelectorAll(".value").forEach((value, index) => {
+        const number = lines[index][1][epoch - 1];
+        value.textContent = number == null ? "–" : Number(number.toPrecision(4)).toString();
+      });
+    });
+  }
+
+  function show(epoch) {
+    epoch = Math.min(Math.max(epoch, 1), data.last);
+    slider.value = epoch;
+    slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
+    document.getElementById("epoch-number").textContent = epoch;
+    document.querySelectorAll("#epochs canvas").forEach((canvas) =>
+      drawGrid(canvas, "compared" in canvas.dataset ? Number(compared.value) : epoch));
+    showNumbers(epoch);
+    showCurves(epoch);
+  }
+
+  function pause() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "Play";
+    play.setAttribute("aria-label", "Play");
+  }
+
+  function playOrPause() {
+    if (timer !== null) return pause();
+    if (Number(slider.value) === data.last) show(1);
+    play.textContent = "Pause";
+    play.setAttribute("aria-label", "Pause");
+    timer = setInterval(() => {
+      if (Number(slider.value) === data.last) pause();
+      else show(Number(slider.value) + 1);
+    }, 200);
+  }
+
+  function onKey(event) {
+    const inForm = event.target.closest("input, select, button, summary, a, [tabindex]");
+    if (event.altKey || event.ctrlKey || event.metaKey || (inForm && inForm !== slider)) return;
+    const epoch = Number(slider.value);
+    const way = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
+    if (event.key === " ") playOrPause();
+    else if (way !== undefined && inForm) { pause(); show(way); }
+    else if (way !== undefined && event.key.startsWith("Arrow")) { pause(); show(way); }
+    else return;
+    event.preventDefault();
+  }
+
+  slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+  play.addEventListener("click", playOrPause);
+  document.addEventListener("keydown", onKey);
+  compared?.addEventListener("change", () => show(Number(slider.value)));
+  document.querySelectorAll(".compare").forEach((button) =>
+    button.addEventListener("click", () => {
+      compared.value = button.dataset.epoch;
+      show(Number(slider.value));
+    }));
+  document.querySelectorAll("[data-chart] > svg").forEach((svg) => {
+    const follow = (event) => {
+      if (event.pointerType === "touch" && event.type === "pointermove") return;
+      const box = svg.getBoundingClientRect();
+      const x = ((event.clientX - box.left) / box.width) * data.chartWidth;
+      const nearest = data.epochX.reduce(
+        (best, place, index) =>
+          Math.abs(place - x) < Math.abs(data.epochX[best] - x) ? index : best, 0);
+      if (event.type === "pointermove" && timer === null) showCurves(nearest + 1);
+      if (event.type === "pointerdown") { pause(); show(nearest + 1); }
+    };
+    svg.addEventListener("pointermove", follow);
+    svg.addEventListener("pointerdown", follow);
+    svg.addEventListener("pointerleave", () => showCurves(Number(slider.value)));
+  });
+  Promise.allSettled(sheets.filter((sheet) => sheet.src).map((sheet) => sheet.decode()))
+    .then(() => show(Number(slider.value)));
+  showNumbers(data.last);
+  showCurves(data.last);
+  return { show };
+})();

@@ -1,0 +1,125 @@
+"use strict";
+// The minimax playground: start, step sizes, coupling and dynamics to path, distance and rate.
+(() => {
+  const STEPS = 50;
+  const element = (id) => document.getElementById(id);
+  const svgElement = (name, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+  const number = (value) => Number(value.toPrecision(4)).toString();
+  let start = [1, 1];
+
+  function update() {
+    const [stepX, stepY] = [element("step-x").valueAsNumber, element("step-y").valueAsNumber];
+    const [a, c] = [element("curvature").valueAsNumber, element("coupling").valueAsNumber];
+    const dynamics = element("dynamics").value;
+    for (const id of ["step-x", "step-y", "coupling", "curvature"]) {
+      element(`${id}-value`).textContent = number(element(id).valueAsNumber);
+    }
+    const game = { a, b: a, c };
+    const { trajectory, divergedAt } =
+      Minimax.simulate(game, dynamics, start, stepX, stepY, STEPS);
+    const rate = Minimax.predictedRate(game, dynamics, stepX, stepY);
+    drawPath(trajectory);
+    drawDistance(trajectory, rate);
+    describe(trajectory, divergedAt, rate);
+  }
+
+  function drawPath(trajectory) {
+    // Far points are drawn where the picture has long ended, so that lines keep their direction.
+    const near = ([x, y]) => {
+      const size = Math.max(Math.abs(x), Math.abs(y)) / 1000;
+      return size > 1 ? [x / size, -y / size] : [x, -y];
+    };
+    const points = trajectory.map(near);
+    element("path").setAttribute("points", points.map((point) => point.join(",")).join(" "));
+    element("points").replaceChildren(...points.map(([x, y]) =>
+      svgElement("circle", { class: "point", cx: x, cy: y, r: 0.028 })));
+    element("start").setAttribute("cx", start[0]);
+    element("start").setAttribute("cy", -start[1]);
+  }
+
+  function drawDistance(trajectory, rate) {
+    const logs = trajectory.map(([x, y]) => Math.log10(Math.max(Math.hypot(x, y), 1e-16)));
+    const low = Math.floor(Math.min(...logs, -1));
+    const high = Math.ceil(Math.max(...logs, 1));
+    const across = (step) => 46 + (step / STEPS) * 422;
+    const up = (log) => 14 + (206 * (high - log)) / (high - low);
+    const points = (values) => values.map((log, step) => `${across(step)},${up(log)}`).join(" ");
+    const clamp = (log) => Math.min(Math.max(log, low), high);
+    element("measured").setAttribute("points", points(logs));
+    const slope = Math.log10(Math.max(rate, 1e-16));
+    element("predicted").setAttribute("points",
+      points(logs.map((_, step) => clamp(logs[0] + slope * step))));
+    const every = Math.ceil((high - low) / 5);
+    const ticks = [];
+    for (let log = low; log <= high; log += every) {
+      ticks.push(svgElement("line", { class: "rule", x1: 46, x2: 468, y1: up(log), y2: up(log) }));
+      const text = svgElement("text",
+        { class: "tick", x: 40, y: up(log) + 4, "text-anchor": "end" });
+      text.textContent = Math.abs(log) < 3 ? String(10 ** log) : `1e${log}`;
+      ticks.push(text);
+    }
+    for (const step of [0, 10, 20, 30, 40, 50]) {
+      const text = svgElement("text",
+        { class: "tick", x: across(step), y: 240, "text-anchor": "middle" });
+      text.textContent = step;
+      ticks.push(text);
+    }
+    element("distance-ticks").replaceChildren(...ticks);
+  }
+
+  function describe(trajectory, divergedAt, rate) {
+    const fate = rate < 1 - 1e-12 ? "the players converge"
+      : rate > 1 + 1e-12 ? "from almost every start the players diverge"
+        : "the players neither converge nor diverge";
+    const distance = Math.hypot(...trajectory[trajectory.length - 1]);
+    const end = divergedAt === null
+      ? `After ${STEPS} steps the distance is ${number(distance)}.`
+      : `At step ${divergedAt} a coordinate is beyond 1e30.`;
+    element("outcome").textContent =
+      `Predicted rate ${number(rate)} per step: ${fate}. ` +
+      `From (${number(start[0])}, ${number(start[1])}), ` +
+      `at distance ${number(Math.hypot(...start))}. ${end}`;
+  }
+
+  function moveStart(x, y) {
+    const limited = (value) => Math.min(Math.max(Math.round(value * 100) / 100, -2), 2);
+    start = [limited(x), limited(y)];
+    update();
+  }
+
+  const plane = element("plane");
+  function drag(event) {
+    const box = plane.getBoundingClientRect();
+    moveStart(
+      ((event.clientX - box.left) / box.width) * 4.4 - 2.2,
+      2.2 - ((event.clientY - box.top) / box.height) * 4.4);
+  }
+  plane.addEventListener("pointerdown", (event) => {
+    plane.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  plane.addEventListener("pointermove", (event) => {
+    if (plane.hasPointerCapture(event.pointerId)) drag(event);
+  });
+  element("start").addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
+    if (!way) return;
+    moveStart(start[0] + way[0], start[1] + way[1]);
+    event.preventDefault();
+  });
+  for (const id of ["step-x", "step-y", "coupling", "curvature", "dynamics"]) {
+    element(id).addEventListener("input", update);
+  }
+  document.querySelectorAll(".game").forEach((button) =>
+    button.addEventListener("click", () => {
+      element("curvature").value = button.dataset.a;
+      element("coupling").value = button.dataset.c;
+      element("step-x").value = element("step-y").value = button.dataset.step;
+      update();
+    }));
+  update();
+})();

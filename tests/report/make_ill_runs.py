@@ -1,0 +1,50 @@
+"""Trains the ill runs whose history and last grids lie in tests/report/ill_runs.
+
+    python tests/report/make_ill_runs.py MANUAL_DIR DATA_DIR [NAME ...]
+
+Each run is real and small: 2,000 images of Fashion-MNIST, a few minutes on two cores.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from gan_tf import TrainConfig, train
+from gan_tf.rundir import RunDir
+
+FOLDER = Path(__file__).with_name("ill_runs")
+# What differs from the defaults.
+ILLNESSES = {
+    "high_learning_rate": {"learning_rate": 1e-2, "epochs": 10},
+    "fast_discriminator": {"discriminator_learning_rate": 1e-3, "epochs": 25},
+    "fast_generator": {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-5, "epochs": 25},
+    "swinging": {"learning_rate": 1e-3, "epochs": 40},
+    "tiny_data_set": {"max_images": 64, "epochs": 60},
+    "one_epoch": {"epochs": 1},
+}
+
+
+def make(name, manual_dir, data_dir):
+    """Trains one ill run and keeps its config, its history and every fifth grid."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"run_dir": folder, "manual_dir": manual_dir, "data_dir": data_dir}
+        config = TrainConfig(**places, **{"max_images": 2000, **ILLNESSES[name]})
+        train(config)
+        run, kept = RunDir(folder), RunDir(FOLDER / name)
+        shutil.rmtree(kept.path, ignore_errors=True)
+        kept.samples.mkdir(parents=True)
+        shutil.copy(run.history_path, kept.history_path)
+        record = run.config_path.read_text()
+        for private in places.values():
+            record = record.replace(f'"{private}"', "null")
+        kept.config_path.write_text(record)
+        for epoch, path in run.sample_paths().items():
+            if epoch % 5 == 0 or epoch == config.epochs:
+                shutil.copy(path, kept.sample_path(epoch))
+
+
+if __name__ == "__main__":
+    manual_dir, data_dir, *names = sys.argv[1:]
+    for name in names or ILLNESSES:
+        make(name, manual_dir, data_dir)
