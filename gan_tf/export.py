@@ -90,6 +90,7 @@ def _write_model(path, generator, format):
     if format == "keras":
         generator.save(path)
         return
+    generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
     try:
         generator.export(path, format="onnx", verbose=False)
     except ImportError as error:

@@ -41,6 +41,23 @@ def test_another_program_draws_the_same_images(snapshot, tmp_path, format, name)
     np.testing.assert_allclose(drawn, snapshot.sample_training_noise(), atol=1e-5)
 
 
+def test_onnx_draws_the_same_images(snapshot, tmp_path):
+    pytest.importorskip("tf2onnx", reason="ONNX is optional: pip install tf2onnx onnxruntime")
+    runtime = pytest.importorskip("onnxruntime")
+    path = export_generator(snapshot, tmp_path / "g.onnx", "onnx")
+    session = runtime.InferenceSession(path)
+    noise = snapshot.fixed_noise.numpy()
+    (drawn,) = session.run(None, {session.get_inputs()[0].name: noise})
+    np.testing.assert_allclose(drawn, snapshot.sample_training_noise(), atol=1e-5)
+
+
+def test_without_its_package_onnx_is_refused_in_one_line(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UserError, match="pip install tf2onnx"):
+        export_generator(snapshot, tmp_path / "g.onnx", "onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def difference(samples, others):
     """The largest difference between two arrays of images in [-1, 1], in grey levels of 255."""
     return np.abs(images.to_uint8(samples).astype(int) - images.to_uint8(others)).max()
