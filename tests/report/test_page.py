@@ -121,6 +121,22 @@ def test_a_chart_draws_the_numbers_where_they_are(swinging):
     assert places == pytest.approx(level + slope * values, abs=0.2)
 
 
+def test_an_evaluated_run_shows_its_quality(tmp_path):
+    folder = Path(shutil.copytree(ILL_RUNS / "swinging", tmp_path / "run"))
+    head = "epoch,fcd,fcd_floor,share_0\n"
+    (folder / "evaluation.csv").write_text(head + "10,30.5,2.5,0.2\n40,9.25,2.5,0.001\n")
+    run = read_run(folder)
+    chart = curves.charts([run])[-1]
+    assert chart.title == "Distance to real images"
+    assert [(line.label, line.values[9], line.values[39]) for line in chart.lines] == [
+        ("FCD", 30.5, 9.25),
+        ("floor", 2.5, 2.5),
+    ]
+    html = page([run])
+    assert "<b>9.25</b> FCD" in html and "T-shirt/top" in html
+    assert "Not looked for" not in html
+
+
 def test_too_many_grids_leave_out_epochs_but_not_the_last(swinging, monkeypatch):
     from gan_tf.report import page as module
 
