@@ -117,7 +117,7 @@ def _by_epoch(run, column):
 def _chart(title, caption, levels, found, last):
     values = [value for *_, by_epoch in found for value in by_epoch.values()]
     low, high = min([*values, *levels]), max([*values, *levels])
-    margin = 0.06 * (high - low) or 0.1
+    margin = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
     low, high = low - margin, high + margin
 
     def y_of(value):

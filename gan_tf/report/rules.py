@@ -8,6 +8,16 @@ tests/report/ill_runs.
 from statistics import median
 from typing import NamedTuple
 
+from gan_tf.report.signals import (
+    epochs_where,
+    has,
+    listed,
+    longest,
+    slips,
+    training_images,
+    turning_points,
+)
+
 LEVELS = {
     "alarm": "the run failed at what it was for",
     "advice": "nothing is broken, but there is something to do",
@@ -43,7 +53,7 @@ def learning_rate_too_high(run):
     are beyond it. A discriminator ten times as fast, at rates that are in themselves sound, goes
     there in 2 epochs of 25 and comes back; the published run stays below 1.6.
     """
-    epochs = _epochs_where(run, lambda row: row["generator_loss"] > 16)
+    epochs = epochs_where(run, lambda row: row["generator_loss"] > 16)
     if 2 * len(epochs) >= len(run.history):
         worst = max(run.history, key=lambda row: row["generator_loss"] or 0)
         return Finding(
@@ -70,7 +80,7 @@ def discriminator_winning(run):
     def ahead(row):
         return row["real_accuracy"] >= 0.9 and row["fake_accuracy"] >= 0.9
 
-    epochs = _longest(_epochs_where(run, ahead))
+    epochs = longest(epochs_where(run, ahead))
     if len(epochs) >= 3:
         row = run.history[epochs[-1] - 1]
         at_the_end = epochs[-1] == run.last["epoch"]
@@ -97,7 +107,7 @@ def generator_winning(run):
     That is, it is right about less than 40 % of them. In the published run it is right about 0.66
     to 0.86, never below one half, as an optimal discriminator never would be.
     """
-    epochs = _longest(_epochs_where(run, lambda row: row["fake_accuracy"] < 0.4))
+    epochs = longest(epochs_where(run, lambda row: row["fake_accuracy"] < 0.4))
     if len(epochs) >= 3:
         row = run.history[epochs[-1] - 1]
         at_the_end = epochs[-1] == run.last["epoch"]
@@ -235,32 +245,6 @@ def spikes(run):
         )
 
 
-def slips(run, ratio: float) -> list[int]:
-    """Returns the epochs in which the generator's loss leapt, and its spread within the epoch too.
-
-    It is so many times the median of the three epochs before and that of the three after it, and
-    has 1.4 times their standard deviation. Both are needed: the turning point of the published run,
-    in epoch 7, is 7 % above but no wilder than its neighbours; epoch 27 is wilder but no higher.
-
-    Args:
-      ratio: how many times, > 1.
-    """
-    epochs = []
-    rows = run.history
-    for index, row in enumerate(rows):
-        sides = [rows[max(0, index - 3) : index], rows[index + 1 : index + 4]]
-        near = sides[0] + sides[1]
-        if min(map(len, sides)) < 2 or not _has(
-            [row, *near], "generator_loss", "generator_loss_std"
-        ):
-            continue
-        level = max(median(other["generator_loss"] for other in side) for side in sides)
-        spread = median(other["generator_loss_std"] for other in near)
-        if row["generator_loss"] > ratio * level and row["generator_loss_std"] > 1.4 * spread:
-            epochs.append(row["epoch"])
-    return epochs
-
-
 def stopped_early(run):
     """The run has made fewer than 2,800 steps.
 
@@ -334,7 +318,7 @@ def still_improving(run):
         return None
     quarter = len(run.history) // 4
     last, before = run.history[-quarter:], run.history[-2 * quarter : -quarter]
-    if quarter >= 2 and _has(last + before, "generator_loss"):
+    if quarter >= 2 and has(last + before, "generator_loss"):
         now, then = (median(row["generator_loss"] for row in part) for part in (last, before))
         if abs(now / then - 1) > 0.05:
             return _still(
@@ -367,57 +351,3 @@ RULES = (
 )
 # What these say, that a run goes on well or heals, would mislead about a run with an alarm.
 RULES_OF_SOUND_RUNS = (oscillation, still_improving, spikes)
-
-
-def turning_points(run, ratio: float) -> list[dict]:
-    """Returns the rows where the generator's loss turned, the first and the last row included.
-
-    Args:
-      ratio: a turn counts once the loss has gone back by this factor or more.
-    """
-    rows = [row for row in run.history if row.get("generator_loss")]
-    if not rows:
-        return []
-    turns, low, high, direction = [rows[0]], rows[0], rows[0], 0
-    for row in rows[1:]:
-        loss = row["generator_loss"]
-        low = row if loss < low["generator_loss"] else low
-        high = row if loss > high["generator_loss"] else high
-        if direction >= 0 and loss * ratio <= high["generator_loss"]:
-            turns.append(high)
-            direction, low, high = -1, row, row
-        elif direction <= 0 and loss >= ratio * low["generator_loss"]:
-            turns.append(low)
-            direction, low, high = 1, row, row
-    turns.append(rows[-1])
-    # The first turn may be the first row itself, the last one the last.
-    return [row for index, row in enumerate(turns) if index == 0 or row is not turns[index - 1]]
-
-
-def training_images(run) -> int | None:
-    """Returns how many images an epoch has, as its duration and its speed tell."""
-    seconds, speed = run.last.get("seconds"), run.last.get("images_per_second")
-    return round(seconds * speed) if seconds and speed else run.config["max_images"]
-
-
-def _has(rows, *names):
-    return all(row.get(name) is not None for row in rows for name in names)
-
-
-def _epochs_where(run, condition):
-    names = ("generator_loss", "real_accuracy", "fake_accuracy")
-    return [row["epoch"] for row in run.history if _has([row], *names) and condition(row)]
-
-
-def _longest(epochs):
-    """Returns the longest stretch of epochs without a gap, the last one of several."""
-    best, current = [], []
-    for epoch in epochs:
-        current = current + [epoch] if current and epoch == current[-1] + 1 else [epoch]
-        best = current if len(current) >= len(best) else best
-    return best
-
-
-def listed(words) -> str:
-    """Returns words as a sentence lists them: a, b and c."""
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,7 +1,6 @@
 """What a report reads from a run's folder, and nothing that the folder does not hold."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from gan_tf.errors import UserError
 from gan_tf.rundir import RunDir
 from gan_tf.variety import variety
 
+_LARGEST = 1e15  # no loss or norm comes near it; sums of squares stay finite
 _SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged
 
 
@@ -22,7 +22,8 @@ class Run:
       name: the folder's name.
       config: the choices of the run, by field.
       environment: what it was begun on.
-      history: rows of history.csv, at least one; a value that is missing or not finite is None.
+      history: rows of history.csv, at least one; None for a value that is missing, not finite, or
+        absurdly large.
       evaluation: rows of evaluation.csv, empty where there is none.
       grids: the sample grids by epoch, each `[height, width]` uint8, not enlarged.
     """
@@ -105,7 +106,8 @@ def _small(pixels):
 
 
 def _finite(row):
+    """Returns a row with None for each number that is none, or beyond all that a run computes."""
     return {
-        name: value if isinstance(value, (int, float)) and math.isfinite(value) else None
+        name: value if value is not None and abs(value) <= _LARGEST else None
         for name, value in row.items()
     }

@@ -2,7 +2,8 @@
 
 import math
 
-from gan_tf.report.rules import Finding, listed, slips, training_images, turning_points
+from gan_tf.report.rules import Finding
+from gan_tf.report.signals import has, listed, slips, training_images, turning_points
 
 _DATASETS = {
     "fashion_mnist": "Fashion-MNIST",
@@ -89,10 +90,10 @@ def part_f(run) -> list[str]:
             f"In {'epochs' if len(shown) > 1 else 'epoch'} {listed(shown)} the generator's loss"
             " leaps and falls back: a slip, which the images of these epochs may show."
         )
-    if _known(rows, "real_probability", "fake_probability"):
+    if has(rows, "real_probability", "fake_probability"):
         paragraphs.append(_who_is_ahead(rows))
     gradients = "generator_gradient_norm"
-    if _known(rows, gradients):
+    if has(rows, gradients):
         top = max(rows, key=lambda row: row["generator_loss"])
         paragraphs.append(
             f"The generator's loss is highest in epoch {top['epoch']},"
@@ -206,10 +207,6 @@ def _same_loss_twice(rows):
         if abs(row["generator_loss"] - last["generator_loss"]) < 0.03 * last["generator_loss"]:
             return row, last
     return None
-
-
-def _known(rows, *names):
-    return all(row.get(name) is not None for row in rows for name in names)
 
 
 def _counted(number, noun):

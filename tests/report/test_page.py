@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -16,7 +17,7 @@ import gan_tf
 from gan_tf.report import curves, read_run, story
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
-from gan_tf.rundir import RunDir
+from gan_tf.rundir import RunDir, write_table
 from gan_tf.variety import variety
 
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
@@ -121,6 +122,22 @@ def test_a_chart_draws_the_numbers_where_they_are(swinging):
     assert places == pytest.approx(level + slope * values, abs=0.2)
 
 
+def test_an_evaluated_run_shows_its_quality(tmp_path):
+    folder = Path(shutil.copytree(ILL_RUNS / "swinging", tmp_path / "run"))
+    head = "epoch,fcd,fcd_floor,share_0\n"
+    (folder / "evaluation.csv").write_text(head + "10,30.5,2.5,0.2\n40,9.25,2.5,0.001\n")
+    run = read_run(folder)
+    chart = curves.charts([run])[-1]
+    assert chart.title == "Distance to real images"
+    assert [(line.label, line.values[9], line.values[39]) for line in chart.lines] == [
+        ("FCD", 30.5, 9.25),
+        ("floor", 2.5, 2.5),
+    ]
+    html = page([run])
+    assert "<b>9.25</b> FCD" in html and "T-shirt/top" in html
+    assert "Not looked for" not in html
+
+
 def test_too_many_grids_leave_out_epochs_but_not_the_last(swinging, monkeypatch):
     from gan_tf.report import page as module
 
@@ -150,6 +167,24 @@ def test_variety_without_its_column_is_measured_on_the_grids(swinging):
     assert images.shape == (16, 28, 28)
     assert run.variety().keys() == swinging.grids.keys()
     assert run.variety()[40] == variety(images[..., None] / 127.5 - 1)
+
+
+def test_strange_numbers_make_a_page_all_the_same(swinging, random_choices, tmp_path):
+    """History files may be edited, or of a run that went mad: no number may be the page's end."""
+    strange = [0.0, -1.0, 1e-12, 0.5, 1.0, 1e14, 1e300, math.nan, -math.inf, None]
+    shutil.copy(ILL_RUNS / "swinging" / "config.json", tmp_path)
+    for count in [1, 1, 2, 3, 5, 9, 12, 40]:
+        few = random_choices.sample(strange, random_choices.randint(1, 3))
+        rows = [
+            {name: random_choices.choice(few) for name in row} | {"epoch": epoch, "step": epoch}
+            for epoch, row in enumerate(swinging.history[:count], 1)
+        ]
+        write_table(tmp_path / "history.csv", rows)
+        try:
+            html = page([read_run(tmp_path)])
+        except Exception as error:
+            raise AssertionError(f"{count} rows of {few}") from error
+        assert "NaN" not in html[html.index('id="data"') : html.index("use strict")]
 
 
 def test_part_f_quotes_the_history(swinging):

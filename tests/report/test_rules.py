@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers import ROOT
 
-from gan_tf.report import findings, read_run, rules, story
+from gan_tf.report import findings, read_run, rules, signals, story
 from gan_tf.report.health import absent, epochs_as_text
 
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
@@ -122,7 +122,7 @@ def test_turning_points_of_a_known_curve(swinging):
     losses = [1, 2, 4, 3, 2, 2, 5, 5]
     rows = [{"epoch": n, "generator_loss": loss} for n, loss in enumerate(losses, 1)]
     run = dataclasses.replace(swinging, history=rows)
-    assert [row["epoch"] for row in rules.turning_points(run, 1.3)] == [1, 3, 5, 8]
+    assert [row["epoch"] for row in signals.turning_points(run, 1.3)] == [1, 3, 5, 8]
 
 
 @pytest.mark.parametrize(

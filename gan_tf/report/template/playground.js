@@ -24,7 +24,7 @@
     const rate = Minimax.predictedRate(game, dynamics, stepX, stepY);
     drawPath(trajectory);
     drawDistance(trajectory, rate);
-    describe(trajectory, divergedAt, rate);
+    describe(dynamics, trajectory, divergedAt, rate);
   }
 
   function drawPath(trajectory) {
@@ -71,7 +71,7 @@
     element("distance-ticks").replaceChildren(...ticks);
   }
 
-  function describe(trajectory, divergedAt, rate) {
+  function describe(dynamics, trajectory, divergedAt, rate) {
     const fate = rate < 1 - 1e-12 ? "the players converge"
       : rate > 1 + 1e-12 ? "from almost every start the players diverge"
         : "the players neither converge nor diverge";
@@ -80,7 +80,7 @@
       ? `After ${STEPS} steps the distance is ${number(distance)}.`
       : `At step ${divergedAt} a coordinate is beyond 1e30.`;
     element("outcome").textContent =
-      `Predicted rate ${number(rate)} per step: ${fate}. ` +
+      `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${number(rate)} per step: ${fate}. ` +
       `From (${number(start[0])}, ${number(start[1])}), ` +
       `at distance ${number(Math.hypot(...start))}. ${end}`;
   }
