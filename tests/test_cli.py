@@ -198,6 +198,7 @@ def test_a_log_file_gets_one_line_per_epoch_and_the_names_of_all_files(small_run
     assert len(files) > 15
 
 
+@pytest.mark.campaign
 @linux_only
 def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
     """On a real terminal, with steps that take longer than the bar's own intervals."""

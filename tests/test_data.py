@@ -86,33 +86,31 @@ def test_damaged_prepared_data_is_named_with_the_folder_to_delete(prepared, tmp_
     assert "\n" not in str(refused.value)
 
 
+@pytest.fixture
+def no_network(monkeypatch):
+    for name, value in NO_NETWORK.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "mnist", "kmnist"])
-def test_without_network_and_data_one_line_says_what_to_do(tmp_path, dataset):
+def test_without_network_and_data_one_line_says_what_to_do(
+    tmp_path, dataset, no_network, in_process
+):
     run_dir, data_dir = tmp_path / "run", tmp_path / "data"
-    said = refusal(
-        "train.py",
-        f"--dataset={dataset}",
-        f"--data-dir={data_dir}",
-        f"--run-dir={run_dir}",
-        **NO_NETWORK,
-    )
+    where = [f"--data-dir={data_dir}", f"--run-dir={run_dir}"]
+    said = refusal("train", f"--dataset={dataset}", *where, run=in_process)
     for needed in ["train-images-idx3-ubyte.gz", "http", "--manual-dir", "--dataset synthetic"]:
         assert needed in said
     assert not run_dir.exists()
 
 
-def test_damaged_downloaded_files_are_named(tmp_path):
+def test_damaged_downloaded_files_are_named(tmp_path, no_network, in_process):
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"not what was published")
     before = contents(tmp_path)
-    said = refusal(
-        "train.py",
-        f"--data-dir={tmp_path / 'data'}",
-        f"--manual-dir={folder}",
-        f"--run-dir={tmp_path / 'run'}",
-        **NO_NETWORK,
-    )
+    where = [f"--data-dir={tmp_path / 'data'}", f"--run-dir={tmp_path / 'run'}"]
+    said = refusal("train", *where, f"--manual-dir={folder}", run=in_process)
     assert str(folder / "t10k-images-idx3-ubyte.gz") in said and "damaged" in said
     assert contents(tmp_path) == before
 
@@ -165,6 +163,10 @@ def test_labels_and_the_test_split_are_there_for_evaluation(prepared):
         order = [list(map(bytes, expected)).index(bytes(image)) for image in loaded]
         np.testing.assert_array_equal(labels, np.array(order) % 10)
     assert class_names(config)[3] == "Dress"
+
+
+@pytest.mark.campaign
+def test_synthetic_images_have_labels_and_a_test_split_of_their_own():
     config = TrainConfig(dataset="synthetic", seed=4)
     (train, train_labels), (test, test_labels) = (
         load_labelled(config, s) for s in ("train", "test")

@@ -29,7 +29,10 @@ def snapshot(small_run):
     return load_snapshot(small_run, epoch=2)
 
 
-@pytest.mark.parametrize("format, name", [("keras", "g.keras"), ("saved-model", "g")])
+@pytest.mark.parametrize(
+    "format, name",
+    [("keras", "g.keras"), pytest.param("saved-model", "g", marks=pytest.mark.campaign)],
+)
 def test_another_program_draws_the_same_images(snapshot, tmp_path, format, name):
     path = export_generator(snapshot, tmp_path / name, format)
     np.save(tmp_path / "noise.npy", snapshot.fixed_noise.numpy(), allow_pickle=False)

@@ -814,6 +814,7 @@ def test_18_no_home_and_a_clock_that_jumps_back_and_decimal_commas_change_nothin
     assert all(row["seconds"] > 0 for row in RunDir(folder).read_history())
 
 
+@campaign
 @pytest.mark.skipif(
     sys.platform != "linux", reason="needs a shell, and /proc as an unwritable home"
 )

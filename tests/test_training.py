@@ -168,6 +168,7 @@ def test_what_would_delete_a_healthy_run_is_never_advised(run_copy):
     assert contents(run_copy) == before
 
 
+@pytest.mark.campaign
 def test_all_flags_at_once_are_resumed_bit_for_bit(tmp_path):
     """The average, the order of moves, both rates and the augmentation, over a restart."""
     flags = dict(

@@ -5,9 +5,7 @@ from gan_tf import UserError, load_pretrained, sample_class
 from gan_tf.evaluation.classifier import SHIPPED, read_classifier
 
 
-@pytest.mark.parametrize(
-    "name, label", [("trousers", 1), ("Bag", 8), ("boot", 9), ("t-shirt/top", 0), ("shirt", 6)]
-)
+@pytest.mark.parametrize("name, label", [("trousers", 1), ("boot", 9), ("shirt", 6)])
 def test_images_of_a_class_are_chosen_from_what_is_drawn(name, label):
     snapshot = load_pretrained()
     images, drawn = sample_class(snapshot, name, count=5, seed=3)
@@ -24,6 +22,7 @@ def test_a_class_that_is_not_there_or_not_clear_is_refused_with_all_names(name):
         sample_class(load_pretrained(), name)
 
 
+@pytest.mark.campaign
 def test_a_generator_that_hardly_makes_a_class_ends_with_a_clear_word():
     snapshot = load_pretrained()
     for weight in snapshot.generator.layers[-1].weights:

@@ -70,9 +70,10 @@ def test_evaluate_prints_the_same_object_each_time(prepared, in_process):
     assert result["images"] == 1000 and len(result["class_shares"]) == 10
     assert sum(result["class_shares"]) == pytest.approx(1)
     for measure in ["fcd", "kid", "density", "coverage", "unclaimed_share"]:
-        assert measure in in_process(*arguments).stdout
+        assert measure in evaluate.as_text(result)
 
 
+@pytest.mark.campaign
 def test_evaluating_while_training_changes_no_bit_of_it(prepared, tmp_path, in_process):
     """The curve, the table, and the snapshot of the best epoch; the losses as without it."""
     data_dir, _ = prepared
