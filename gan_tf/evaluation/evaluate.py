@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf import artifacts, data, files
+from gan_tf import artifacts, console, data, files
 from gan_tf.config import TrainConfig, whole_number
 from gan_tf.errors import UserError, one_line
 from gan_tf.evaluation import metrics
@@ -190,7 +190,7 @@ def evaluate_run(
     with run.locked():
         references = load_references(at(config, data_dir, manual_dir))
         results = []
-        for epoch in epochs:
+        for epoch in console.bar(epochs, "epochs"):
             samples = load_snapshot(run_dir, epoch, averaged).sample(count, seed)
             results.append({"epoch": epoch, **evaluate(samples, references, seed)})
         run.write_evaluation([as_row(result) for result in results])
