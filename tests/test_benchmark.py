@@ -5,6 +5,8 @@ import pytest
 from gan_tf import benchmark
 from gan_tf.cli import main
 
+pytestmark = pytest.mark.campaign  # it times plain Keras
+
 
 @pytest.fixture(scope="module")
 def result():

@@ -224,10 +224,10 @@ def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
         assert part in shown
 
 
-def test_minimax_prints_the_answers_and_draws_them(tmp_path):
+def test_minimax_prints_the_answers_and_draws_them(tmp_path, in_process):
     """In a folder of its own, as `minimax/` is where the figures go by default."""
     flags = ["minimax", "--step-x=0.0625", "--step-y=0.1875", "--start", "1", "0.5", "--steps=20"]
-    finished = command("-m", "gan_tf", *flags, f"--output-dir={tmp_path}")
+    finished = in_process(*flags, f"--output-dir={tmp_path}")
     assert finished.returncode == 0 and finished.stderr == ""
     for part in ["(a)", "(b)", "(c)", "(d)", "computed 0.5; measured 0.5", "computed -0.5"]:
         assert part in finished.stdout

@@ -216,7 +216,9 @@ def remove_all(folder):
         path.unlink()
 
 
-@pytest.mark.parametrize("damage", [damage_all, remove_all, shutil.rmtree])
+@pytest.mark.parametrize(
+    "damage", [pytest.param(damage_all, marks=campaign), remove_all, shutil.rmtree]
+)
 def test_04_all_checkpoints_bad_is_refused_until_overwrite(
     request, small_run, run_copy, in_process, damage
 ):

@@ -36,6 +36,7 @@ def test_an_installed_copy_has_every_file_of_the_package(installed):
     assert metadata.version == gan_tf.__version__
 
 
+@pytest.mark.campaign
 def test_an_installed_copy_draws_by_the_command_gan_tf(installed, tmp_path):
     """In a folder of its own, where it can find nothing of the checkout."""
     script = shutil.which("gan-tf", path=str(installed / "bin"))

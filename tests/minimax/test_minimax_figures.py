@@ -86,6 +86,7 @@ def test_bad_arguments_make_no_folder(tmp_path, wrong):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "game, start",
     [

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import re
+import time
 
 import imageio.v3 as imageio
 import numpy as np
@@ -73,6 +74,7 @@ def test_the_slider_moves_grid_marker_and_numbers(opened, swinging, epoch):
     assert marker == pytest.approx(first + (last - first) * (epoch - 1) / 39, abs=0.1)
 
 
+@pytest.mark.campaign
 def test_two_epochs_lie_side_by_side(opened, swinging):
     move(opened, "epoch", 40)
     opened.execute_script("document.querySelector('.compare[data-epoch=\"30\"]').click()")
@@ -93,6 +95,7 @@ def test_play_goes_on_to_the_last_epoch_and_stops_there(opened):
     assert shown_epoch(opened) == 40
 
 
+@pytest.mark.campaign
 def test_play_begins_anew_at_the_end_and_pauses(opened):
     move(opened, "epoch", 40)
     opened.execute_script("document.getElementById('play').click()")
@@ -114,6 +117,7 @@ def test_the_keyboard_moves_through_the_epochs(opened):
     assert text(opened, "#play") == "Play"
 
 
+@pytest.mark.campaign
 def test_the_pointer_reads_values_from_a_curve(opened, swinging):
     from selenium.webdriver import ActionChains
 
@@ -167,6 +171,7 @@ def test_the_playground_computes_as_python_does(opened, random_choices):
         ), case
 
 
+@pytest.mark.campaign
 def test_the_path_that_is_drawn_follows_the_sliders(opened):
     for name, value in [("step-x", 0.05), ("step-y", 0.1), ("coupling", 2), ("curvature", 3)]:
         move(opened, name, value)
@@ -180,6 +185,7 @@ def test_the_path_that_is_drawn_follows_the_sliders(opened):
     assert told == pytest.approx(rate, rel=1e-3)
 
 
+@pytest.mark.campaign
 def test_the_start_can_be_dragged_and_moved_by_keys(opened):
     from selenium.webdriver import ActionChains
 
@@ -227,6 +233,7 @@ def test_the_page_draws_what_python_draws(live_page, pretrained, request):
     assert np.std(found, axis=0).max() > 50  # they are different images
 
 
+@pytest.mark.campaign
 def test_buttons_and_sliders_change_what_is_drawn(live_page):
     live_page.execute_async_script(
         """const done = arguments[0];
@@ -261,6 +268,7 @@ def wait_for_frame(browser):
     )
 
 
+@pytest.mark.campaign
 def test_directions_are_unit_vectors_at_right_angles(pretrained):
     directions = live.directions(pretrained.generator)
     np.testing.assert_allclose(directions @ directions.T, np.eye(10), atol=1e-5)
@@ -292,6 +300,7 @@ def test_hostile_values_stay_words(browser, swinging, tmp_path):
     assert shown_epoch(browser) == 3
 
 
+@pytest.mark.campaign
 def test_hostile_files_stay_words(browser, small_run, tmp_path):
     """The same, by way of the files: what a run folder holds may come from anywhere."""
     folder = tmp_path / "<b>run"
@@ -323,7 +332,9 @@ def test_the_policy_forbids_what_is_not_in_the_page(driver, swinging_page):
     )
     assert blocked.startswith("script-src")
     assert driver.execute_script("return window.hurt ?? null") is None
-    driver.get_log("browser")  # the browser tells of it there
+    deadline = time.monotonic() + 30
+    while not driver.get_log("browser"):  # the browser tells of it there too, in its own time
+        assert time.monotonic() < deadline
 
 
 # ------------------------------------------------------------------------------- how it looks
@@ -339,6 +350,7 @@ def test_nothing_runs_over_the_edge(opened):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.campaign
 def test_light_and_dark_can_be_read(opened):
     grounds = set()
     try:
@@ -373,6 +385,7 @@ def contrast(browser, selector):
     return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
+@pytest.mark.campaign
 def test_it_can_be_printed(opened):
     from selenium.webdriver.common.print_page_options import PrintOptions
 
@@ -389,6 +402,7 @@ def test_it_can_be_printed(opened):
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+@pytest.mark.campaign
 def test_what_can_be_used_has_a_name(opened):
     unnamed = opened.execute_script(
         """return [...document.querySelectorAll("input, select, button, img, canvas, svg")]
