@@ -332,9 +332,10 @@ def test_the_policy_forbids_what_is_not_in_the_page(driver, swinging_page):
     )
     assert blocked.startswith("script-src")
     assert driver.execute_script("return window.hurt ?? null") is None
-    deadline = time.monotonic() + 30
-    while not driver.get_log("browser"):  # the browser tells of it there too, in its own time
-        assert time.monotonic() < deadline
+    told, deadline = "", time.monotonic() + 30
+    while "Content Security Policy" not in told:  # it stands in the console too, in its own time
+        told += str(driver.get_log("browser"))
+        assert time.monotonic() < deadline, told
 
 
 # ------------------------------------------------------------------------------- how it looks
