@@ -19,11 +19,7 @@ from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.rundir import RunDir
 
-# The generators that come with the package, by the recipe that they were trained with.
-PRETRAINED = {
-    "homework": Path(__file__).with_name("weights") / "fashion_mnist.npz",
-    "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
-}
+PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 BATCH = 256
 _FRAME_MS = 100  # of an animation between images
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
@@ -174,17 +170,16 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
     return snapshot
 
 
-def load_pretrained(path="homework") -> Snapshot:
-    """Restores a generator without its run: by default one that comes with the package.
+def load_pretrained(path=PRETRAINED) -> Snapshot:
+    """Restores a generator without its run: by default the one that comes with the package.
 
     Args:
-      path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
-        whose `.json` lies beside it.
+      path: the `.npz` file of an export; its `.json` lies beside it.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
     """
-    path = Path(PRETRAINED.get(str(path), path))
+    path = Path(path)
     again = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
