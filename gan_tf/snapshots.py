@@ -22,6 +22,7 @@ from gan_tf.rundir import RunDir
 PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 BATCH = 256
 _FRAME_MS = 100  # of an animation between images
+_LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
 # What NumPy and Keras raise for a file that holds something else.
 _NO_WEIGHTS = (
@@ -100,7 +101,9 @@ class Snapshot:
         """
         steps = whole_number("steps", steps, at_least=2, at_most=10_000)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
-        places = [whole_number("waypoints", place, at_least=0) for place in waypoints]
+        if not np.iterable(waypoints):
+            raise UserError(f"`waypoints` must be a list of numbers of images, not {waypoints!r}")
+        places = [whole_number("waypoints", place, 0, _LAST_IMAGE) for place in waypoints]
         if len(places) < 2:
             raise UserError(f"`waypoints` must be at least two numbers of images, not {places}")
         noise = [self._noise(seed, place // BATCH)[place % BATCH] for place in places]
@@ -187,6 +190,8 @@ def load_pretrained(path=PRETRAINED) -> Snapshot:
         epoch = None if record["epoch"] is None else int(record["epoch"])
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")
+        if not path.is_file():
+            raise ValueError("not a regular file")  # a pipe might never end
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("the SHA-256 of the weights is not the recorded one")

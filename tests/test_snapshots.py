@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -116,11 +117,26 @@ def exported_once(small_run, tmp_path_factory):
     return export_generator(load_snapshot(small_run, epoch=2), path, "npz")
 
 
+@pytest.mark.parametrize("wrong", [5, None, [0], [0, -1], [0, 10**30], [0, "1"]])
+def test_waypoints_are_checked(wrong):
+    """Fault 39."""
+    with pytest.raises(UserError, match="`waypoints` must be"):
+        load_pretrained().interpolate(wrong)
+
+
+only_with_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
 @pytest.fixture
 def exported(exported_once, tmp_path):
     for path in exported_once.parent.iterdir():
         shutil.copy(path, tmp_path)
     return tmp_path / exported_once.name
+
+
+def make_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 def forget_hash(path):
@@ -137,6 +153,8 @@ def make_list(path):
         (".npz", truncate),
         (".npz", flip_a_bit),
         (".npz", remove),
+        pytest.param(".npz", make_pipe, marks=only_with_pipes),
+        pytest.param(".json", make_pipe, marks=only_with_pipes),
         (".json", truncate),
         (".json", forget_hash),
         (".json", make_list),

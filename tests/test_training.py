@@ -127,10 +127,11 @@ def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
         np.zeros([64, 28, 28, 3], np.uint8),
         np.zeros([0, 28, 28], np.uint8),
         np.zeros([28, 28], np.uint8),
+        [[[0]], [[0, 0]]],
     ],
 )
 def test_images_of_another_kind_are_refused(tmp_path, wrong):
-    with pytest.raises(UserError, match="`images` must be uint8 of shape .*, not"):
+    with pytest.raises(UserError, match="`images` (must be uint8 of shape .*, not|are no array)"):
         train(TrainConfig(run_dir=tmp_path / "run"), images=wrong)
     assert contents(tmp_path) == {}
 
