@@ -319,7 +319,9 @@ def test_hostile_files_stay_words(browser, small_run, tmp_path):
     assert HOSTILE in text(browser, "header")
 
 
-def test_the_policy_forbids_what_is_not_in_the_page(driver, swinging_page):
+@pytest.mark.campaign
+def test_the_policy_forbids_what_is_not_in_the_page(driver_of_its_own, swinging_page):
+    driver = driver_of_its_own
     open_page(driver, swinging_page)
     blocked = driver.execute_async_script(
         """const done = arguments[0];
