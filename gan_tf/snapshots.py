@@ -19,7 +19,11 @@ from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.rundir import RunDir
 
-PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
+# The generators that come with the package, by the recipe that they were trained with.
+PRETRAINED = {
+    "homework": Path(__file__).with_name("weights") / "fashion_mnist.npz",
+    "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
+}
 BATCH = 256
 _FRAME_MS = 100  # of an animation between images
 _LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
@@ -173,16 +177,17 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
     return snapshot
 
 
-def load_pretrained(path=PRETRAINED) -> Snapshot:
-    """Restores a generator without its run: by default the one that comes with the package.
+def load_pretrained(path="homework") -> Snapshot:
+    """Restores a generator without its run: by default one that comes with the package.
 
     Args:
-      path: the `.npz` file of an export; its `.json` lies beside it.
+      path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
+        whose `.json` lies beside it.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
     """
-    path = Path(path)
+    path = Path(PRETRAINED.get(str(path), path))
     again = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))

@@ -252,7 +252,7 @@ def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_r
     snapshot = load_pretrained()
     drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
     assert np.abs(drawn - published).max() <= 1
-    record = json.loads(PRETRAINED.with_suffix(".json").read_text())
+    record = json.loads(PRETRAINED["homework"].with_suffix(".json").read_text())
     assert record["epoch"] == snapshot.epoch == 50
     ours = dataclasses.replace(TrainConfig(**record["config"]), run_dir=None)
     assert ours == TrainConfig() == dataclasses.replace(snapshot.config, run_dir=None)
