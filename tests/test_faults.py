@@ -470,6 +470,24 @@ def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(
 
 
 @campaign
+def test_09_the_flags_for_better_images_survive_kill_9_too(tmp_path, launcher, random_choices):
+    """All at once: the average, the order of moves, both rates, augmentation and smoothing."""
+    flags = ["--update=alternating", "--augment", "--label-smoothing=0.1", "--beta-1=0.5"]
+    flags += ["--ema-decay=0.9", "--discriminator-learning-rate=2e-4"]
+    assert launcher.run(*small(tmp_path / "whole", *flags)).returncode == 0
+    folder = tmp_path / "killed"
+    for epoch in range(3):
+        step = epoch * SMALL_STEPS + random_choices.randrange(1, SMALL_STEPS)
+        print(f"kill at step {step}")
+        start_and_hold(launcher, folder, step, tmp_path / f"gate {step}", *flags)
+        launcher.signal(signal.SIGKILL)
+        assert launcher.wait().returncode == -signal.SIGKILL
+    finished = launcher.run(*small(folder, *flags))
+    assert finished.returncode == 0, finished.stderr
+    assert_same_outcome(folder, tmp_path / "whole")
+
+
+@campaign
 def test_09_a_last_batch_of_another_size_is_resumed_too(tmp_path, launcher):
     """The small run has none, as each size of a batch takes seconds to prepare for."""
     flags = [f"--max-images={SMALL_IMAGES - 5}"]
