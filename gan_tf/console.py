@@ -25,7 +25,7 @@ def say(text: str):
             raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
 
 
-def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
+def epoch_bar(epoch: int, epochs: int, images: int, images_done: int, shown: bool = True):
     """Returns a tqdm bar for one epoch, counted in images; it shows on a terminal only."""
     from tqdm import tqdm  # here, as commands that train nothing need none of it
 
@@ -35,7 +35,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
         initial=images_done,
         unit=" images",
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=not (shown and sys.stderr.isatty()),
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 

@@ -51,7 +51,7 @@ class Gan:
         self._train_step = make_train_step()
 
     def train_step(self, real_images, noise) -> dict:
-        """Makes one move of both players; see `make_train_step`."""
+        """Makes one move of both players; see `train_step` below."""
         metrics = self._train_step(
             self.generator,
             self.discriminator,
@@ -91,56 +91,66 @@ class Gan:
 
 
 def make_train_step():
-    """Returns a training step, a fresh `tf.function` that serves one pair of networks.
+    """Returns `train_step` as a fresh `tf.function`, which serves one pair of networks."""
+    return tf.function(train_step)
+
+
+def train_step(
+    generator,
+    discriminator,
+    generator_optimizer,
+    discriminator_optimizer,
+    real_images,
+    noise,
+    mean=tf.reduce_mean,
+    total=None,
+):
+    """Makes one move of both players.
 
     Both gradients are taken at the same point, before either network moves: this is *simultaneous*
     gradient descent/ascent, as in TensorFlow's tutorial; Goodfellow et al. 2014 alternate.
 
-    The step is called as `train_step(generator, discriminator, generator_optimizer,
-    discriminator_optimizer, real_images, noise)` with
-
+    Args:
+      generator, discriminator: Keras models.
+      generator_optimizer, discriminator_optimizer: built for them.
       real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].
       noise: `[batch, latent_dim]` float32, unit Gaussian.
+      mean: how to average one number per image over the batch.
+      total: where several processes each have a share of the batch, adds up over them each tensor
+        of a list, or of a dict; `mean` then gives a process's part of the mean.
 
-    and returns a dict of float32 scalars, one for each name in `METRICS`: losses in nats, means
-    over the batch; D(x) and D(G(z)) as mean probabilities; the discriminator's accuracies; the
-    Euclidean norms of both gradients.
+    Returns:
+      A dict of float32 scalars, one for each name in `METRICS`: losses in nats, means over the
+      batch; D(x) and D(G(z)) as mean probabilities; the discriminator's accuracies; the Euclidean
+      norms of both gradients.
     """
+    with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
+        fake_images = generator(noise, training=True)  # [batch, 28, 28, 1]
+        real_logits = discriminator(real_images, training=True)  # [batch, 1]
+        fake_logits = discriminator(fake_images, training=True)
+        loss_of_generator = generator_loss(fake_logits, mean)
+        loss_of_discriminator = discriminator_loss(real_logits, fake_logits, mean)
 
-    @tf.function
-    def train_step(
-        generator,
-        discriminator,
-        generator_optimizer,
-        discriminator_optimizer,
-        real_images,
-        noise,
-    ):
-        with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
-            fake_images = generator(noise, training=True)  # [batch, 28, 28, 1]
-            real_logits = discriminator(real_images, training=True)  # [batch, 1]
-            fake_logits = discriminator(fake_images, training=True)
-            loss_of_generator = generator_loss(fake_logits)
-            loss_of_discriminator = discriminator_loss(real_logits, fake_logits)
-
-        generator_gradients = generator_tape.gradient(
-            loss_of_generator, generator.trainable_variables
-        )
-        discriminator_gradients = discriminator_tape.gradient(
-            loss_of_discriminator, discriminator.trainable_variables
-        )
-        generator_optimizer.apply(generator_gradients, generator.trainable_variables)
-        discriminator_optimizer.apply(discriminator_gradients, discriminator.trainable_variables)
-
-        return {
-            "generator_loss": loss_of_generator,
-            "discriminator_loss": loss_of_discriminator,
-            "real_probability": tf.reduce_mean(tf.sigmoid(real_logits)),
-            "fake_probability": tf.reduce_mean(tf.sigmoid(fake_logits)),
-            "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
-            "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
-            "generator_gradient_norm": tf.linalg.global_norm(generator_gradients),
-            "discriminator_gradient_norm": tf.linalg.global_norm(discriminator_gradients),
-        }
-
-    return train_step
+    generator_gradients = generator_tape.gradient(loss_of_generator, generator.trainable_variables)
+    discriminator_gradients = discriminator_tape.gradient(
+        loss_of_discriminator, discriminator.trainable_variables
+    )
+    metrics = {
+        "generator_loss": loss_of_generator,
+        "discriminator_loss": loss_of_discriminator,
+        "real_probability": mean(tf.sigmoid(real_logits)),
+        "fake_probability": mean(tf.sigmoid(fake_logits)),
+        "real_accuracy": mean(tf.cast(real_logits > 0, tf.float32)),
+        "fake_accuracy": mean(tf.cast(fake_logits < 0, tf.float32)),
+    }
+    if total:
+        generator_gradients = total(generator_gradients)
+        discriminator_gradients = total(discriminator_gradients)
+        metrics = total(metrics)
+    generator_optimizer.apply(generator_gradients, generator.trainable_variables)
+    discriminator_optimizer.apply(discriminator_gradients, discriminator.trainable_variables)
+    return {
+        **metrics,
+        "generator_gradient_norm": tf.linalg.global_norm(generator_gradients),
+        "discriminator_gradient_norm": tf.linalg.global_norm(discriminator_gradients),
+    }
