@@ -50,6 +50,11 @@ class Gan:
         self.step = tf.Variable(0, dtype=tf.int64, name="step")  # moves made
         self._train_step = make_train_step()
 
+    @property
+    def steps_done(self) -> int:
+        """How many moves were made, those before a restored checkpoint included."""
+        return int(self.step.numpy())
+
     def train_step(self, real_images, noise) -> dict:
         """Makes one move of both players; see `train_step` below."""
         metrics = self._train_step(

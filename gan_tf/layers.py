@@ -173,7 +173,7 @@ def dropout_mask(shape, rate, state, first=0, every=1):
 
     key = tf.random.stateless_uniform([2], state, None, None, tf.uint32, alg="philox")
     index = tf.range(tf.reduce_prod(shape))
-    if (first, every) != (0, 1):
+    if every > 1:
         size = tf.reduce_prod(shape[1:])  # of a row
         index += (first + index // size * (every - 1)) * size
     index = tf.bitcast(index, tf.uint32)

@@ -151,9 +151,9 @@ class _Training:
                 self._begin_or_resume()
             else:
                 checkpoints.restore_newest(self.checkpoint, self.run)
-        self.workers.agree("the steps done", int(self.gan.step))
+        self.workers.agree("the steps done", self.gan.steps_done)
         self.workers.agree_on_weights(self.gan, "at the start")
-        self.workers.saved(int(self.gan.step))
+        self.workers.saved(self.gan.steps_done)
         epochs_done = self._position()[0]
         summaries = tf.summary.create_noop_writer()
         if self.workers.is_chief:
@@ -172,7 +172,7 @@ class _Training:
 
     def _position(self):
         """Finished epochs, and steps into the one after them."""
-        return divmod(int(self.gan.step), self.steps_per_epoch)
+        return divmod(self.gan.steps_done, self.steps_per_epoch)
 
     def _begin_or_resume(self):
         if checkpoints.restore_newest(self.checkpoint, self.run) is None:
@@ -190,7 +190,7 @@ class _Training:
         self.run.remove_unfinished()
         epochs, steps = self._position()
         if epochs < self.config.epochs:
-            said = f"going on after step {int(self.gan.step)}, {epochs} epochs and {steps} steps"
+            said = f"going on after step {self.gan.steps_done}, {epochs} epochs and {steps} steps"
             if not (epochs or steps):
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
@@ -225,7 +225,7 @@ class _Training:
         with bar:
             batches = data.batches(self.images, config.batch_size, config.seed, epoch, first)
             for step, real_images in enumerate(batches, start=first):
-                noise = make_noise(len(real_images), config.latent_dim, config.seed, int(gan.step))
+                noise = make_noise(len(real_images), config.latent_dim, config.seed, gan.steps_done)
                 metrics = self.workers.train_step(gan, real_images, noise)
                 self._record(step, metrics)
                 if bar.update(len(real_images)):
@@ -236,7 +236,7 @@ class _Training:
                     self.seconds.assign_add(time.monotonic() - since)
                     self._save()
                     if stopping and self.workers.is_chief:
-                        console.say(f"saved after step {int(gan.step)}: the same command goes on")
+                        console.say(f"saved after step {gan.steps_done}: the same command goes on")
                     self._stop_if_asked(stop)
                     since = time.monotonic()
             self.seconds.assign_add(time.monotonic() - since)
@@ -253,9 +253,9 @@ class _Training:
         values = np.array([metrics[name] for name in METRICS], np.float32)
         if not np.isfinite(values).all():
             column = np.argmin(np.isfinite(values))
-            epoch = (int(self.gan.step) - 1) // self.steps_per_epoch + 1
+            epoch = (self.gan.steps_done - 1) // self.steps_per_epoch + 1
             raise RunFailed(
-                f"{METRICS[column]} is {values[column]} at step {int(self.gan.step)}, in epoch"
+                f"{METRICS[column]} is {values[column]} at step {self.gan.steps_done}, in epoch"
                 f" {epoch}: start again in another `run_dir` with a lower `learning_rate`"
                 f" (the last finite state is in {self.run.checkpoints})"
             )
@@ -321,7 +321,7 @@ class _Training:
         seconds = float(self.seconds)
         return {
             "epoch": epoch,
-            "step": int(self.gan.step),
+            "step": self.gan.steps_done,
             **means,
             "generator_loss_std": deviations["generator_loss"],
             "discriminator_loss_std": deviations["discriminator_loss"],
@@ -333,5 +333,5 @@ class _Training:
         if self.workers.is_chief:
             if not self.run.config_path.exists():  # without it, no checkpoint could be read again
                 self.run.write_config(self.config, self.environment)
-            checkpoints.save(self.checkpoint, self.run, int(self.gan.step))
-        self.workers.saved(int(self.gan.step))
+            checkpoints.save(self.checkpoint, self.run, self.gan.steps_done)
+        self.workers.saved(self.gan.steps_done)
