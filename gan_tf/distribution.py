@@ -150,7 +150,7 @@ class _Distributed(OneProcess):
             optimizer._all_reduce_sum_gradients = list
         for layer in gan.generator.layers + gan.discriminator.layers:
             if isinstance(layer, tf.keras.layers.BatchNormalization):
-                layer.synchronized = True
+                layer.moments = self._moments
             elif isinstance(layer, tf.keras.layers.Dropout):
                 layer.rows = _rows
         self._step = self._make_step(gan)
@@ -173,21 +173,38 @@ class _Distributed(OneProcess):
 
     def _shares(self, batch):
         """Divides a batch among the replicas."""
-        return self._strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(batch[context.replica_id_in_sync_group :: self.replicas])
-        )
+
+        def share(context):
+            rows = batch[context.replica_id_in_sync_group :: self.replicas]
+            # With no image at all, TensorFlow's own convolutions mistake their shapes: a replica
+            # without a share is given one that does not count.
+            return tf.constant(rows if len(rows) else batch[:1])
+
+        return self._strategy.experimental_distribute_values_from_function(share)
+
+    def _counted(self, values):
+        """The values that this replica adds to a sum over the batch: 0 if it has no share."""
+        if self._batch_size >= self.replicas:
+            return values
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return values * tf.cast(replica < self._batch_size, values.dtype)
+
+    def _moments(self, rows):
+        """Mean and variance of each column over the rows of all replicas."""
+        count = tf.fill([1], tf.cast(tf.shape(rows)[0], tf.float32))
+        sums = tf.concat([tf.reduce_sum(rows, 0), tf.reduce_sum(rows**2, 0), count], 0)
+        sums = _total(self._counted(sums))
+        mean, mean_square = tf.split(sums[:-1] / sums[-1], 2)
+        return mean, tf.maximum(mean_square - mean**2, 0)
 
     def _make_step(self, gan):
-        def total(values):
-            """The sum over all replicas, of each tensor."""
-            context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
         @tf.function
         def step(images, noise, raised, batch_size):
+            self._batch_size = batch_size  # for what the layers call while this is traced
+
             def replica_step(images, noise):
                 def mean(values):
-                    return tf.reduce_sum(values) / batch_size
+                    return self._counted(tf.reduce_sum(values)) / batch_size
 
                 metrics = train_step(
                     gan.generator,
@@ -197,9 +214,9 @@ class _Distributed(OneProcess):
                     images,
                     noise,
                     mean,
-                    total,
+                    _total,
                 )
-                return metrics, total(tf.identity(raised))
+                return metrics, _total(tf.identity(raised))
 
             results = self._strategy.run(replica_step, args=(images, noise))
             return tf.nest.map_structure(
@@ -207,6 +224,12 @@ class _Distributed(OneProcess):
             )
 
         return step
+
+
+def _total(values):
+    """The sum over all replicas, of each tensor."""
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def _rows():

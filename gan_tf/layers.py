@@ -92,7 +92,13 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
 
     The channels must come last and be scaled and centred, without mask, renorm or synchronization;
     otherwise, and in inference, it is the Keras layer.
+
+    Attributes:
+      moments: where the inputs are a share of a larger batch, a function from `[count, channels]`
+        float32 to mean and variance of each channel over the whole batch.
     """
+
+    moments = None
 
     def call(self, inputs, training=None, mask=None):
         fused = (
@@ -109,17 +115,23 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=rows,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-        )
-        # The op divides by count - 1, Keras by count.
-        count = tf.cast(tf.shape(rows)[0], tf.float32)
-        variance *= (count - 1) / count
+        if self.moments:
+            mean, variance = self.moments(rows[:, 0, 0])
+            outputs = tf.nn.batch_normalization(
+                rows, mean, variance, self.beta, self.gamma, self.epsilon
+            )
+        else:
+            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=rows,
+                scale=self.gamma,
+                offset=self.beta,
+                mean=[],
+                variance=[],
+                epsilon=self.epsilon,
+            )
+            # The op divides by count - 1, Keras by count.
+            count = tf.cast(tf.shape(rows)[0], tf.float32)
+            variance *= (count - 1) / count
         for moving, batch in (self.moving_mean, mean), (self.moving_variance, variance):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return tf.cast(tf.reshape(outputs, tf.shape(inputs)), self.compute_dtype)
