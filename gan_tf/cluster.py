@@ -112,7 +112,7 @@ class Cluster:
             verdict = None
             if differing:
                 verdict = f"{what} of {', '.join(differing)} and of {self.name(0)} are not the same"
-            for line in self._lines.values():
+            for line in list(self._lines.values()):
                 line.send({"verdict": verdict})
         else:
             self._lines[0].send({"agree": what, "value": value})
@@ -133,7 +133,7 @@ class Cluster:
         """Tells the others that this worker leaves: all have come to the end, or it has failed."""
         if not self._leaving.is_set():
             self._leaving.set()
-            for line in self._lines.values():
+            for line in list(self._lines.values()):
                 line.send({"bye": reason})
 
     # ------------------------------------------------------------------------------- the meeting
@@ -179,7 +179,7 @@ class Cluster:
                 console.say(f"refused: {reason}")
                 line.send({"refused": reason})
                 line.close()
-        for line in self._lines.values():
+        for line in list(self._lines.values()):
             line.send({"welcome": True})
 
     def _misfit(self, hello):
@@ -253,7 +253,7 @@ class Cluster:
         while self._lines and not self.lost and not self._leaving.is_set():
             if time.monotonic() - said > _ALIVE_SECONDS:
                 said = time.monotonic()
-                for line in self._lines.values():
+                for line in list(self._lines.values()):
                     line.send({"alive": True})
             # All that has come is read before anyone is called silent: it may be this process
             # that was stopped for a while.
@@ -287,7 +287,7 @@ class Cluster:
     def _lose(self, text):
         if not self.lost:
             self.lost = str(text)
-            for line in self._lines.values():
+            for line in list(self._lines.values()):
                 line.send({"gone": self.lost})
             self._changed.set()
 
@@ -295,7 +295,7 @@ class Cluster:
         return f"{self.lost}; {self.advice}"
 
     def _close(self):
-        for line in self._lines.values():
+        for line in list(self._lines.values()):
             line.close()
 
 

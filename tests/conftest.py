@@ -29,6 +29,14 @@ SMALL_STEPS = 5  # an epoch: four batches of 32 images, and one of 22
 
 def pytest_addoption(parser):
     parser.addoption("--manual-dir", help="folder of the original Fashion-MNIST files")
+    parser.addoption("--campaign", action="store_true", help="run the long tests too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.option.campaign:
+        for item in items:
+            if "campaign" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="part of the long campaign: --campaign"))
 
 
 @pytest.fixture(scope="session")
