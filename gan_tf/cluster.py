@@ -6,7 +6,7 @@ So the workers first meet over a connection of their own, on the addresses that 
 after that, and keep it for as long as the run lasts. Worker 0 is in the middle: each of the others
 has one connection, to it.
 
-What goes over it is a line of JSON, of at most `_LONGEST_LINE` bytes, with one key for its kind:
+What goes over it is a JSON object per line, with one key for its kind:
 
     hello    to worker 0: who I am, and what must be the same on all workers
     welcome  from worker 0: all are here
@@ -20,7 +20,6 @@ What goes over it is a line of JSON, of at most `_LONGEST_LINE` bytes, with one 
 There is no encryption and no password, as in TensorFlow's own traffic: for private networks only.
 """
 
-import json
 import os
 import queue
 import select
@@ -30,15 +29,14 @@ import threading
 import time
 
 from gan_tf import console
-from gan_tf.errors import RunFailed, UserError, one_line
+from gan_tf.errors import RunFailed, UserError, one_line, with_flags
+from gan_tf.messages import TIMEOUT_SECONDS, Line, connect, split
 
 SILENT_SECONDS = 24  # a worker that was stopped for 20 s goes on; a dead one is noticed within 30 s
 _ALIVE_SECONDS = 2
 _GRACE_SECONDS = 4  # for the main thread to end by itself before the process is ended
 _SAY_SECONDS = 10
 _RETRY_SECONDS = 0.3
-_HELLO_SECONDS = 5  # whoever connects must say who it is within this time
-_LONGEST_LINE = 2**16
 
 
 class Cluster:
@@ -139,7 +137,7 @@ class Cluster:
     # ------------------------------------------------------------------------------- the meeting
 
     def _listen(self):
-        host, port = _split(self.addresses[self.index])
+        host, port = split(self.addresses[self.index])
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if os.name != "nt":  # lest the connections of a run just ended hold the address
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,14 +159,16 @@ class Cluster:
         while missing := [i for i in range(1, len(self.addresses)) if i not in self._lines]:
             waiting.say(self._missing(missing))
             for index, line in list(self._lines.items()):  # one may have given up again
-                if line.ready() and not line.receive():
+                if line.ready():
+                    line.receive()
+                if line.closed:
                     self._lines.pop(index).close()
                 elif waiting.said_now:
                     line.send({"missing": missing})
             if not select.select([listener], [], [], _RETRY_SECONDS)[0]:
                 continue
-            line = _Line(listener.accept()[0])
-            hello = line.wait_for("hello", _HELLO_SECONDS)
+            line = Line(listener.accept()[0])
+            hello = line.wait_for("hello", TIMEOUT_SECONDS)
             if hello is None:  # somebody else's program
                 line.close()
                 continue
@@ -176,7 +176,7 @@ class Cluster:
             if reason is None:
                 self._lines[hello["hello"]["index"]] = line
             else:
-                console.say(f"refused: {reason}")
+                console.say(f"refused {with_flags(reason)}")
                 line.send({"refused": reason})
                 line.close()
         for line in list(self._lines.values()):
@@ -185,11 +185,8 @@ class Cluster:
     def _misfit(self, hello):
         """Says why a worker cannot be taken in; None if it can."""
         try:
-            index, addresses, facts = (
-                hello["index"],
-                hello["addresses"],
-                dict(hello["facts"]),
-            )
+            index, addresses = hello["index"], hello["addresses"]
+            facts = dict(hello["facts"])
         except (KeyError, TypeError, ValueError):
             return "a program that is no worker of gan_tf"
         if addresses != self.addresses or index not in range(1, len(self.addresses)):
@@ -198,9 +195,9 @@ class Cluster:
             return f"a second {self.name(index)}: give each worker an index of its own"
         ours = self._hello["facts"]
         differing = [
-            f"{name:.50} is {facts.get(name)!r:.80} on it and {ours.get(name)!r} on {self.name(0)}"
-            for name in sorted({*facts, *ours})
-            if facts.get(name) != ours.get(name)
+            f"{name} is {facts.get(name)!r:.80} on it and {value!r} on {self.name(0)}"
+            for name, value in ours.items()
+            if facts.get(name) != value
         ]
         return f"{self.name(index)}: {'; '.join(differing)}" if differing else None
 
@@ -210,7 +207,7 @@ class Cluster:
         missing = [0]
         while True:
             waiting.say(self._missing(missing))
-            line = _connect(self.addresses[0])
+            line = connect(self.addresses[0])
             if line is None:
                 time.sleep(_RETRY_SECONDS)
                 continue
@@ -270,7 +267,7 @@ class Cluster:
                     self._lose(f"{self.name(index)} has not answered for {SILENT_SECONDS} s")
         if self.lost and not self._leaving.wait(_GRACE_SECONDS):
             # The main thread waits inside TensorFlow for what will never come.
-            print(f"failed: {self._loss()}", file=sys.stderr, flush=True)
+            print(f"failed: {with_flags(self._loss())}", file=sys.stderr, flush=True)
             os._exit(1)
 
     def _take(self, index, message):
@@ -318,71 +315,3 @@ class _Waiting:
         if self.said_now:
             self._said = now
             console.say(f"waiting for {missing}")
-
-
-class _Line:
-    """A connection that carries one JSON object per line; an error closes it."""
-
-    def __init__(self, connection):
-        self.closed = False
-        self._connection = connection
-        self._connection.settimeout(_HELLO_SECONDS)
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._rest = b""
-        self._received = []
-        self._sending = threading.Lock()  # the watching thread says that it is alive
-
-    def fileno(self):
-        return self._connection.fileno()
-
-    def send(self, message):
-        try:
-            with self._sending:
-                self._connection.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass  # whoever reads from it will find it closed
-
-    def ready(self, seconds=0):
-        return not self.closed and bool(select.select([self], [], [], seconds)[0])
-
-    def receive(self):
-        """Returns the messages that have come; waits for some bytes."""
-        try:
-            content = self._connection.recv(_LONGEST_LINE)
-            *lines, self._rest = (self._rest + content).split(b"\n")
-            self.closed = not content or len(self._rest) > _LONGEST_LINE
-            messages = [json.loads(line) for line in lines]
-        except (OSError, ValueError, RecursionError):
-            self.closed = True
-            return []
-        return [message for message in messages if isinstance(message, dict)]
-
-    def wait_for(self, kind, seconds):
-        """Returns the first message of a kind, or of any; None if none comes in time."""
-        deadline = time.monotonic() + seconds
-        while True:
-            while self._received:
-                message = self._received.pop(0)
-                if kind is None or kind in message:
-                    return message
-            if not self.ready(max(0, deadline - time.monotonic())):
-                return None
-            self._received += self.receive()
-            if self.closed and not self._received:
-                return None
-
-    def close(self):
-        self.closed = True
-        self._connection.close()
-
-
-def _connect(address):
-    try:
-        return _Line(socket.create_connection(_split(address), timeout=_HELLO_SECONDS))
-    except OSError:
-        return None  # not there yet, or its name is not known yet
-
-
-def _split(address):
-    host, _, port = address.rpartition(":")
-    return host, int(port)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gan_tf.addresses import from_slurm, from_tf_config
 from gan_tf.cluster import Cluster
-from gan_tf.distribution import from_slurm, from_tf_config
 from gan_tf.errors import RunFailed, UserError
 from gan_tf.rundir import RunDir
 
