@@ -416,11 +416,8 @@ def _add_source(parser):
     _add_run_dir(source)
     source.add_argument(
         "--pretrained",
-        nargs="?",
-        const="homework",
-        choices=RECIPES,
-        help="take a generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs with"
-        " this recipe (homework where none is named)",
+        action="store_true",
+        help="take the generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs",
     )
     parser.add_argument(
         "--epoch",
@@ -455,7 +452,7 @@ def _load_snapshot(run_dir, pretrained, epoch, averaged):
     import_tensorflow()
     from gan_tf.snapshots import load_pretrained, load_snapshot
 
-    return load_pretrained(pretrained) if pretrained else load_snapshot(run_dir, epoch, averaged)
+    return load_pretrained() if pretrained else load_snapshot(run_dir, epoch, averaged)
 
 
 def _add_output(parser, default):

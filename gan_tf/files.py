@@ -50,6 +50,8 @@ def written_whole(path):
             raise UserError(f"{path} is not a regular file: name another one to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
+    except FileExistsError:
+        raise UserError(f"cannot write {path}: {path.parent} is not a folder") from None
     except OSError as error:
         if is_disk_full(error):
             raise disk_full(path) from error
@@ -101,6 +103,8 @@ def check_name(path):
       UserError: says which.
     """
     text = os.fspath(path)
+    if not isinstance(text, str):
+        raise UserError(f"a name must be text, not {text!r}")
     if text == "":
         raise UserError("an empty name is no file and no folder: is a shell variable unset?")
     try:

@@ -29,6 +29,8 @@ class FolderLock:
     def __enter__(self):
         try:
             self._folder_id = _identity(os.stat(self.folder))
+            if self.path.is_symlink() or self.path.is_dir():
+                raise UserError(f"{self.path} is a link or a folder: remove it")
             self._file = self._acquire()
         except OSError as error:
             raise UserError(f"`run_dir` {self.folder} cannot be used: {error.strerror}") from error
@@ -72,8 +74,11 @@ class FolderLock:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             file = os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
             try:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
                     raise UserError(f"{self.path} is not a file: remove it")
+                if status.st_nlink > 1:
+                    raise UserError(f"{self.path} has a second name (a hard link): remove it")
                 portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
                 # The one who held it before may have removed the file in between.
                 if _identity(os.fstat(file.fileno())) == _identity(os.lstat(self.path)):

@@ -20,7 +20,7 @@ from gan_tf.lock import FolderLock
 # history.csv. docs/CHANGELOG.md tells what each version reads.
 FORMAT = 2
 _WHOLE_NUMBERS = {"epoch", "step"}  # the columns of a table that are whole numbers
-_ASIDE = ".replaced"  # where an old run waits until the new one has its first checkpoint
+_ASIDE = ".gan_tf.replaced"  # where an old run waits until the new one has its first checkpoint
 
 
 class RunDir:
@@ -97,6 +97,9 @@ class RunDir:
         try:
             made = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            reason = "is not a folder" if os.path.exists(self.path) else "is a link to nothing"
+            raise UserError(f"`run_dir` {self.path} {reason}: name another") from None
         except OSError as error:
             raise UserError(f"`run_dir` {self.path} cannot be used: {error.strerror}") from error
         try:
@@ -186,35 +189,55 @@ class RunDir:
     def set_aside(self) -> int:
         """Moves the files of the run out of the way of a new one; returns how many they are."""
         self.check_replaceable()
-        own = self.own_files()
+        own = sorted(self.own_files(), key=_config_first)
         for path in own:
             _aside(path.parent).mkdir(exist_ok=True)
             os.replace(path, _aside(path.parent) / path.name)
         return len(own)
 
     def bring_back(self):
-        """Puts a run that was set aside back in its place, over what a new one has written."""
-        if any(_aside(folder).exists() for folder in self._own):
-            for path in self.own_files():
+        """Puts a run that was set aside back in its place, over what a new one has written.
+
+        A process may be killed at any point of this, or of `set_aside`. What lies beside a
+        config.json is the new run's; where there is none, it is what the old run has left or has
+        back already. So config.json is the first to be set aside, and the last to go or return.
+        """
+        old = self._files_aside()
+        if old and self.config_path.exists():
+            for path in sorted(self.own_files(), key=_config_first, reverse=True):
                 path.unlink()
-        # config.json comes last, as a sign that all is there.
-        for folder in reversed(self._own):
-            for path in reversed(files.entries(_aside(folder))):
-                os.replace(path, folder / path.name)
+        for path in reversed(old):
+            os.replace(path, path.parent.parent / path.name)
         self.drop_aside()
 
     def drop_aside(self):
-        """Removes a run that was set aside."""
+        """Removes a run that was set aside; without its config.json it cannot return."""
+        for path in self._files_aside():
+            path.unlink()
         for folder in self._own:
-            if _aside(folder).exists():
-                shutil.rmtree(_aside(folder))
+            with contextlib.suppress(OSError):  # it is not there, or holds another's files
+                _aside(folder).rmdir()
 
     def settle(self):
         """Ends a killed replacement: a new run with a checkpoint stays, or the old one returns."""
-        if self.config_path.exists() and self.checkpoint_steps():
+        saved = any(
+            (self.checkpoints / f"ckpt-{n}.index").exists() for n in self.checkpoint_steps()
+        )
+        dropped = not (_aside(self.path) / self.config_path.name).exists()
+        if dropped or (self.config_path.exists() and saved):
             self.drop_aside()
         else:
             self.bring_back()
+
+    def _files_aside(self):
+        """The files of a run that was set aside, config.json first."""
+        found = [
+            path
+            for folder, names in self._own.items()
+            for path in files.entries(_aside(folder))
+            if names.fullmatch(path.name)
+        ]
+        return sorted(found, key=_config_first)
 
     # --------------------------------------------------------------------------------- config.json
 
@@ -257,7 +280,7 @@ class RunDir:
         Raises:
           UserError: as for `check`.
         """
-        if not self.config_path.exists():
+        if not os.path.exists(self.config_path):  # unlike Path's, it never raises
             return False
         self.check(config)
         if config.epochs != self.read_config()[0].epochs:
@@ -429,3 +452,7 @@ def _numbers(folder, pattern):
 
 def _aside(folder):
     return folder / _ASIDE
+
+
+def _config_first(path):
+    return path.name != "config.json"

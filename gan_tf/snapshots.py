@@ -19,13 +19,10 @@ from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.rundir import RunDir
 
-# The generators that come with the package, by the recipe that they were trained with.
-PRETRAINED = {
-    "homework": Path(__file__).with_name("weights") / "fashion_mnist.npz",
-    "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
-}
+PRETRAINED = Path(__file__).with_name("weights") / "fashion_mnist.npz"
 BATCH = 256
 _FRAME_MS = 100  # of an animation between images
+_LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
 # What NumPy and Keras raise for a file that holds something else.
 _NO_WEIGHTS = (
@@ -104,7 +101,9 @@ class Snapshot:
         """
         steps = whole_number("steps", steps, at_least=2, at_most=10_000)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
-        places = [whole_number("waypoints", place, at_least=0) for place in waypoints]
+        if not np.iterable(waypoints):
+            raise UserError(f"`waypoints` must be a list of numbers of images, not {waypoints!r}")
+        places = [whole_number("waypoints", place, 0, _LAST_IMAGE) for place in waypoints]
         if len(places) < 2:
             raise UserError(f"`waypoints` must be at least two numbers of images, not {places}")
         noise = [self._noise(seed, place // BATCH)[place % BATCH] for place in places]
@@ -174,17 +173,16 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
     return snapshot
 
 
-def load_pretrained(path="homework") -> Snapshot:
-    """Restores a generator without its run: by default one that comes with the package.
+def load_pretrained(path=PRETRAINED) -> Snapshot:
+    """Restores a generator without its run: by default the one that comes with the package.
 
     Args:
-      path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
-        whose `.json` lies beside it.
+      path: the `.npz` file of an export; its `.json` lies beside it.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
     """
-    path = Path(PRETRAINED.get(str(path), path))
+    path = Path(path)
     again = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
@@ -192,6 +190,8 @@ def load_pretrained(path="homework") -> Snapshot:
         epoch = None if record["epoch"] is None else int(record["epoch"])
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")
+        if not path.is_file():
+            raise ValueError("not a regular file")  # a pipe might never end
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("the SHA-256 of the weights is not the recorded one")

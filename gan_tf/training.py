@@ -123,7 +123,10 @@ def _checksum(images):
 
 
 def _own_images(images):
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise UserError(f"`images` are no array: {error}") from error
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28, 1) or not len(images):

@@ -38,6 +38,8 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path):
     for path in paths:
         with pytest.raises(UserError, match=re.escape(str(path))), written_whole(path):
             pytest.fail("there is nowhere to write")
+    with pytest.raises(UserError, match="file is not a folder"), written_whole(paths[1]):
+        pytest.fail("there is nowhere to write")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -76,6 +78,8 @@ def test_a_name_that_no_system_takes_is_refused():
     for name, part in [("", "empty name"), ("a\0b", "NUL byte"), ("\ud800", "locale")]:
         with pytest.raises(UserError, match=part):
             files.check_name(name)
+    with pytest.raises(UserError, match="must be text, not b'run'"):  # fault 39
+        files.check_name(b"run")
     files.check_name("Läufe im März")
 
 

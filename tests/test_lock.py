@@ -64,7 +64,17 @@ def test_the_lock_is_never_written_through_a_link(tmp_path):
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / NAME).symlink_to(tmp_path / "precious")
-    with pytest.raises(UserError, match="cannot be used"), FolderLock(tmp_path / "run"):
+    with pytest.raises(UserError, match=f"{NAME} is a link"), FolderLock(tmp_path / "run"):
+        pytest.fail("it would be emptied")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="hard links as POSIX counts them")
+def test_the_lock_never_empties_a_file_that_has_another_name(tmp_path):
+    """Fault 23."""
+    (tmp_path / "precious").write_text("mine")
+    os.link(tmp_path / "precious", tmp_path / NAME)
+    with pytest.raises(UserError, match=f"{NAME} has a second name"), FolderLock(tmp_path):
         pytest.fail("it would be emptied")
     assert (tmp_path / "precious").read_text() == "mine"
 

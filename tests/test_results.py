@@ -1,5 +1,6 @@
 """What docs/results publishes of a real run, and what docs/results.md tells of it."""
 
+import csv
 import math
 import re
 import statistics
@@ -19,7 +20,7 @@ def test_the_page_quotes_the_history_of_the_published_run():
     rows = RunDir(RESULTS).read_history(at_least=50)
     rows_of_both = rows + RunDir(RESULTS / "seed_1").read_history(at_least=10)
     known = {f"{value:.3f}" for row in rows_of_both for value in row.values()}
-    quoted = set(re.findall(r"\d+\.\d{3}\b", PAGE))
+    quoted = set(re.findall(r"\d+\.\d{3}\b", re.sub("`[^`]*`", "", PAGE)))  # but for flags
     assert len(quoted) > 10
     assert quoted <= known | {f"{math.log(2):.3f}", f"{math.log(4):.3f}"}
     end = rows[-1]
@@ -43,3 +44,25 @@ def test_the_animation_shows_the_published_grids_and_is_small():
         grid = imageio.imread(RESULTS / f"epoch_{epoch:04}.png")
         frame = frames[epoch - 1][: grid.shape[0]]
         np.testing.assert_array_equal(frame.reshape(*grid.shape, -1)[..., 0], grid)
+
+
+def test_the_table_of_the_recipes_quotes_what_was_evaluated():
+    """Fréchet distance, unclaimed share and coverage, of each recipe's epochs."""
+    runs = []
+    for name in ["default_0", "best_0"]:
+        with open(RESULTS / "study" / f"{name}.csv", encoding="utf-8", newline="") as table:
+            runs.append({int(row["epoch"]): row for row in csv.DictReader(table)})
+    section = PAGE.partition("## Better images")[2].partition("## The run")[0]
+    rows = re.findall(r"^\| (\d+) \|(.*)\|$", section, re.MULTILINE)
+    assert len(rows) >= 10
+    for epoch, cells in rows:
+        for index, cell in enumerate(cell.strip() for cell in cells.split("|")):
+            if not cell or (int(epoch) == 50 and index % 2 == 0):  # of the published run
+                continue
+            row = runs[index % 2][int(epoch)]
+            expected = [
+                f"{float(row['fcd']):.2f}",
+                f"{100 * float(row['unclaimed_share']):.0f} %",
+                f"{float(row['coverage']):.2f}",
+            ][index // 2]
+            assert cell == expected, (epoch, index)

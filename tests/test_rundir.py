@@ -1,8 +1,10 @@
 import json
 import re
+import subprocess
+import sys
 
 import pytest
-from helpers import contents
+from helpers import ROOT, contents
 
 import gan_tf
 from gan_tf import TrainConfig, UserError, rundir
@@ -285,10 +287,79 @@ def test_a_killed_replacement_ends_with_one_whole_run(tmp_path, new_has_checkpoi
     if new_has_checkpoint:
         assert run.read_config()[0].seed == 5
         assert [path.name for path in run.own_files()] == ["ckpt-0.index", "config.json"]
-        assert not list(run.path.rglob(".replaced"))
+        assert not list(run.path.rglob(".gan_tf.replaced"))
     else:
         assert contents(tmp_path) == before
     assert all(path.read_text() == path.name for path in mine)
+
+
+REPLACE = """
+import os, shutil, signal, sys
+from gan_tf import TrainConfig
+from gan_tf.rundir import RunDir
+
+template, work, new_begins = sys.argv[1:]
+changes = 0
+
+def die_in_time(event, _):
+    global changes
+    changes += event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
+    if changes > kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+for kill_at in range(200):
+    run = RunDir(shutil.copytree(template, f"{work}/{kill_at}"))
+    process = os.fork()
+    if not process:
+        sys.addaudithook(die_in_time)
+        run.set_aside()
+        run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
+        run.sample_path(2).write_text("new")
+        if new_begins == "True":
+            run.checkpoint_path(0).with_suffix(".index").write_text("new")
+            run.drop_aside()
+        else:
+            run.bring_back()
+        os._exit(0)
+    if os.waitpid(process, 0)[1] == 0:
+        break
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
+@pytest.mark.parametrize("new_begins", [False, pytest.param(True, marks=pytest.mark.campaign)])
+def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path, new_begins):
+    """Faults 8 and 27: kill -9 before each single change that a replacement makes."""
+    template, own, mine = fake_run(tmp_path)
+    work = tmp_path / "killed"
+    script = [sys.executable, "-c", REPLACE, template.path, work, str(new_begins)]
+    subprocess.run(script, check=True, cwd=ROOT)
+    killed = list(work.iterdir())
+    assert len(killed) > 20
+    old = {path.relative_to(template.path): path.read_bytes() for path in own}
+    for folder in killed:
+        run = RunDir(folder)
+        run.settle()
+        left = {path.relative_to(folder): path.read_bytes() for path in run.own_files()}
+        if left != old:
+            assert new_begins and run.read_config()[0].seed == 5
+            names = ["ckpt-0.index", "config.json", "epoch_0002.png"]
+            assert [path.name for path in left] == names
+        assert not list(folder.rglob(".gan_tf.replaced"))
+        for path in mine:
+            assert (folder / path.relative_to(template.path)).read_text() == path.name
+
+
+def test_a_folder_of_the_users_own_is_not_taken_for_a_run_that_was_set_aside(tmp_path):
+    run, own, _ = fake_run(tmp_path)
+    for name in (".replaced", ".gan_tf.replaced"):
+        (run.path / name).mkdir()
+        (run.path / name / "thesis.tex").write_text("mine")
+    before = contents(tmp_path)
+    run.settle()
+    run.set_aside()
+    run.bring_back()
+    assert contents(tmp_path) == before
 
 
 def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
@@ -304,3 +375,27 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path)
     run.remove_unfinished()
     left = contents(tmp_path)
     assert {tmp_path / name for name in left.keys() - before.keys()} == set(foreign)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
+@pytest.mark.parametrize(
+    "target, said", [("nowhere", "a link to nothing"), ("file", "not a folder")]
+)
+def test_a_run_folder_that_is_a_link_elsewhere_is_told_as_such(tmp_path, target, said):
+    """Fault 32, as when another disk is not mounted."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "run").symlink_to(tmp_path / target)
+    run = RunDir(tmp_path / "run")
+    assert not run.is_finished(TrainConfig())
+    with pytest.raises(UserError, match=f"`run_dir` {run.path} is {said}"), run.locked():
+        pytest.fail("there is nothing to lock")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX")
+def test_a_path_that_is_too_long_as_a_whole_is_refused(tmp_path):
+    """Fault 35: each part of it is short enough."""
+    run = RunDir(tmp_path.joinpath(*["part" * 20] * 60))
+    assert not run.is_finished(TrainConfig())
+    with pytest.raises(UserError, match="`run_dir` .* cannot be used"), run.locked():
+        pytest.fail("no system takes it")
+    assert contents(tmp_path) == {}

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -116,11 +117,26 @@ def exported_once(small_run, tmp_path_factory):
     return export_generator(load_snapshot(small_run, epoch=2), path, "npz")
 
 
+@pytest.mark.parametrize("wrong", [5, None, [0], [0, -1], [0, 10**30], [0, "1"]])
+def test_waypoints_are_checked(wrong):
+    """Fault 39."""
+    with pytest.raises(UserError, match="`waypoints` must be"):
+        load_pretrained().interpolate(wrong)
+
+
+only_with_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
 @pytest.fixture
 def exported(exported_once, tmp_path):
     for path in exported_once.parent.iterdir():
         shutil.copy(path, tmp_path)
     return tmp_path / exported_once.name
+
+
+def make_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 def forget_hash(path):
@@ -137,6 +153,8 @@ def make_list(path):
         (".npz", truncate),
         (".npz", flip_a_bit),
         (".npz", remove),
+        pytest.param(".npz", make_pipe, marks=only_with_pipes),
+        pytest.param(".json", make_pipe, marks=only_with_pipes),
         (".json", truncate),
         (".json", forget_hash),
         (".json", make_list),
@@ -234,7 +252,7 @@ def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_r
     snapshot = load_pretrained()
     drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
     assert np.abs(drawn - published).max() <= 1
-    record = json.loads(PRETRAINED["homework"].with_suffix(".json").read_text())
+    record = json.loads(PRETRAINED.with_suffix(".json").read_text())
     assert record["epoch"] == snapshot.epoch == 50
     ours = dataclasses.replace(TrainConfig(**record["config"]), run_dir=None)
     assert ours == TrainConfig() == dataclasses.replace(snapshot.config, run_dir=None)

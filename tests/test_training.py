@@ -46,7 +46,8 @@ def test_a_run_leaves_what_the_homework_asks_for(small_run):
         "ckpt-10.index",
         "ckpt-15.index",
     ]
-    assert not list(small_run.rglob("*unfinished*")) and not list(small_run.rglob(".replaced"))
+    assert not list(small_run.rglob("*unfinished*"))
+    assert not list(small_run.rglob(".gan_tf.replaced"))
     files = {path for path in small_run.rglob("*") if path.is_file()}
     assert files == {*run.own_files(), small_run / LOCK}
 
@@ -126,10 +127,11 @@ def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
         np.zeros([64, 28, 28, 3], np.uint8),
         np.zeros([0, 28, 28], np.uint8),
         np.zeros([28, 28], np.uint8),
+        [[[0]], [[0, 0]]],
     ],
 )
 def test_images_of_another_kind_are_refused(tmp_path, wrong):
-    with pytest.raises(UserError, match="`images` must be uint8 of shape .*, not"):
+    with pytest.raises(UserError, match="`images` (must be uint8 of shape .*, not|are no array)"):
         train(TrainConfig(run_dir=tmp_path / "run"), images=wrong)
     assert contents(tmp_path) == {}
 

@@ -12,9 +12,8 @@ from gan_tf.report.page import page
 ILL_RUNS = Path(__file__).with_name("ill_runs")
 
 
-@pytest.fixture(scope="session")
-def driver():
-    """Chromium without a window; started once, as that takes a second or two."""
+def start_browser():
+    """Starts Chromium without a window."""
     needed = os.environ.get("GAN_TF_NEEDS_BROWSER") == "1"
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
@@ -33,6 +32,21 @@ def driver():
     service = webdriver.ChromeService(executable_path=chromedriver)
     driver = webdriver.Chrome(options=options, service=service)
     driver.set_script_timeout(30)
+    return driver
+
+
+@pytest.fixture(scope="session")
+def driver():
+    """A browser for all tests, as a start takes a second or two."""
+    driver = start_browser()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def driver_of_its_own():
+    """A browser for a test whose page complains on the console, which may hear of it late."""
+    driver = start_browser()
     yield driver
     driver.quit()
 
