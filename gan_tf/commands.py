@@ -49,6 +49,19 @@ def _train_flags(parser):
         action="store_true",
         help="replace the run in the folder by a new one, from epoch 0",
     )
+    parser.add_argument(
+        "--distribute",
+        metavar="NAME",
+        help="share each batch: workers (those in TF_CONFIG), slurm (the tasks of srun), mirrored"
+        " (all GPUs of this machine); default: one process, one device",
+    )
+    parser.add_argument(
+        "--join-seconds",
+        type=int,
+        default=300,
+        metavar="N",
+        help="how long to wait for the other workers (default: 300)",
+    )
     parser.set_defaults(run=_train)
 
 
@@ -56,7 +69,7 @@ def _told(choices):
     return " ".join(f"{flag(name)} {value}" for name, value in choices.items())
 
 
-def _train(recipe, overwrite, **choices):
+def _train(recipe, overwrite, distribute, join_seconds, **choices):
     config = TrainConfig(**RECIPES[recipe] | choices)
     run = RunDir(config.run_folder)
     if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
@@ -65,7 +78,7 @@ def _train(recipe, overwrite, **choices):
     import_tensorflow()
     from gan_tf.training import train
 
-    train(config, overwrite=overwrite)
+    train(config, overwrite=overwrite, distribute=distribute, join_seconds=join_seconds)
 
 
 def _gif_flags(parser):

@@ -18,12 +18,17 @@ DECIDING = {
     "onednn_isa": None,
     "eager": False,
     "gpus": 0,
+    "replicas": 1,
     "processor": None,
 }
 
 
-def describe() -> dict:
-    """Returns the environment of this process, as it goes into config.json."""
+def describe(replicas: int = 1) -> dict:
+    """Returns the environment of this process, as it goes into config.json.
+
+    Args:
+      replicas: into how many shares each batch is divided.
+    """
     return {
         "gan_tf": gan_tf.__version__,
         "python": platform.python_version(),
@@ -35,6 +40,7 @@ def describe() -> dict:
         "onednn_isa": os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA"),
         "eager": tf.config.functions_run_eagerly(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
+        "replicas": replicas,
         "processor": processor(),
     }
 

@@ -98,7 +98,13 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
 
     The channels must come last and be scaled and centred, without mask, renorm or synchronization;
     otherwise, and in inference, it is the Keras layer.
+
+    Attributes:
+      moments: where the inputs are a share of a larger batch, a function from `[count, channels]`
+        float32 to mean and variance of each channel over the whole batch.
     """
+
+    moments = None
 
     def call(self, inputs, training=None, mask=None):
         fused = (
@@ -115,17 +121,23 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=rows,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-        )
-        # The op divides by count - 1, Keras by count.
-        count = tf.cast(tf.shape(rows)[0], tf.float32)
-        variance *= (count - 1) / count
+        if self.moments:
+            mean, variance = self.moments(rows[:, 0, 0])
+            outputs = tf.nn.batch_normalization(
+                rows, mean, variance, self.beta, self.gamma, self.epsilon
+            )
+        else:
+            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=rows,
+                scale=self.gamma,
+                offset=self.beta,
+                mean=[],
+                variance=[],
+                epsilon=self.epsilon,
+            )
+            # The op divides by count - 1, Keras by count.
+            count = tf.cast(tf.shape(rows)[0], tf.float32)
+            variance *= (count - 1) / count
         for moving, batch in (self.moving_mean, mean), (self.moving_variance, variance):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return tf.cast(tf.reshape(outputs, tf.shape(inputs)), self.compute_dtype)
@@ -137,23 +149,33 @@ class Dropout(tf.keras.layers.Dropout):
 
     The mask is a pure function of its shape, the rate and the state of `seed_generator`, which
     moves on by one at each call in training, as in Keras.
+
+    Attributes:
+      rows: where the inputs are a share of a larger batch, a function that returns which: the
+        number of its first row there, and how many rows apart the next one is. The mask is that
+        part of the mask of the whole batch.
     """
+
+    rows = None
 
     def call(self, inputs, training=False):
         if not training or self.rate in (0, 1) or self.noise_shape is not None:
             return super().call(inputs, training=training)
-        mask = dropout_mask(tf.shape(inputs), self.rate, self.seed_generator.next())
+        first, every = self.rows() if self.rows else (0, 1)
+        mask = dropout_mask(tf.shape(inputs), self.rate, self.seed_generator.next(), first, every)
         return inputs * tf.cast(mask, inputs.dtype)
 
 
 @tf.function(jit_compile=True)  # one loop over memory; as separate ops it takes four times as long
-def dropout_mask(shape, rate, state):
+def dropout_mask(shape, rate, state, first=0, every=1):
     """Independent draws: 1 / (1 - rate) with probability 1 - rate, otherwise 0.
 
     Args:
       shape: [rank] int32.
       rate: Python float, above 0 and below 1; met to within 2**-32.
       state: [2] int64, the state of a `keras.random.SeedGenerator`.
+      first, every: whole numbers: the rows are number first, first + every, ... of a larger array,
+        and get that part of its mask.
 
     Returns:
       `shape` float32. Integer arithmetic alone decides each element, so that it does not depend on
@@ -168,7 +190,11 @@ def dropout_mask(shape, rate, state):
         return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 16))
 
     key = tf.random.stateless_uniform([2], state, None, None, tf.uint32, alg="philox")
-    index = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    index = tf.range(tf.reduce_prod(shape))
+    if every > 1:
+        size = tf.reduce_prod(shape[1:])  # of a row
+        index += (first + index // size * (every - 1)) * size
+    index = tf.bitcast(index, tf.uint32)
     bits = scramble(tf.bitwise.bitwise_xor(scramble(index + key[0]), key[1]))
     keep = bits >= round(rate * 2**32)
     return tf.reshape(tf.where(keep, 1.0 / (1.0 - rate), 0.0), shape)

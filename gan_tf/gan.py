@@ -57,6 +57,9 @@ class Gan:
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
         self.step = tf.Variable(0, dtype=tf.int64, name="step")  # moves made
+        # Where a batch is shared among several processes, distribution.py puts its own here.
+        self.mean = tf.reduce_mean  # of one number per image, over the batch
+        self.total = lambda tensors: tensors  # each added up over all shares of the batch
 
     @tf.function
     def train_step(self, real_images, noise) -> dict:
@@ -77,28 +80,37 @@ class Gan:
           Euclidean norms of both gradients. All are taken where the gradients are; alternating,
           those of the discriminator before its move, and the generator's loss after it.
         """
+        metrics = self.move(real_images, noise)
+        self.count_move()
+        return metrics
+
+    def move(self, real_images, noise) -> dict:
+        """Moves both networks; the first half of `train_step`."""
         if self.config.update == "alternating":
-            metrics = self._move_in_turn(real_images, noise)
-        else:
-            metrics = self._move_at_once(real_images, noise)
+            return self._move_in_turn(real_images, noise)
+        return self._move_at_once(real_images, noise)
+
+    def count_move(self):
+        """Counts the move and lets the average follow; the second half of `train_step`."""
         self.step.assign_add(1)
         if self.averaged_generator:
             self._update_average()
-        return metrics
 
     def _move_at_once(self, real_images, noise):
         with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
             fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
             real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
             fake_logits = self._discriminate(fake_images, draw=1)
-            loss_of_generator = generator_loss(fake_logits)
+            loss_of_generator = generator_loss(fake_logits, self.mean)
             loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
 
-        generator_gradients = generator_tape.gradient(
-            loss_of_generator, self.generator.trainable_variables
+        generator_gradients = self.total(
+            generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
         )
-        discriminator_gradients = discriminator_tape.gradient(
-            loss_of_discriminator, self.discriminator.trainable_variables
+        discriminator_gradients = self.total(
+            discriminator_tape.gradient(
+                loss_of_discriminator, self.discriminator.trainable_variables
+            )
         )
         self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
         self.discriminator_optimizer.apply(
@@ -106,7 +118,7 @@ class Gan:
         )
         losses = loss_of_generator, loss_of_discriminator
         gradients = generator_gradients, discriminator_gradients
-        return _metrics(losses, real_logits, fake_logits, gradients)
+        return self._metrics(losses, real_logits, fake_logits, gradients)
 
     def _move_in_turn(self, real_images, noise):
         generator_tape, discriminator_tape = tf.GradientTape(), tf.GradientTape()
@@ -116,21 +128,23 @@ class Gan:
             real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
             fake_logits = self._discriminate(fake_images, draw=1)
             loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
-        discriminator_gradients = discriminator_tape.gradient(
-            loss_of_discriminator, self.discriminator.trainable_variables
+        discriminator_gradients = self.total(
+            discriminator_tape.gradient(
+                loss_of_discriminator, self.discriminator.trainable_variables
+            )
         )
         self.discriminator_optimizer.apply(
             discriminator_gradients, self.discriminator.trainable_variables
         )
         with generator_tape:  # goes on recording
-            loss_of_generator = generator_loss(self._discriminate(fake_images, draw=2))
-        generator_gradients = generator_tape.gradient(
-            loss_of_generator, self.generator.trainable_variables
+            loss_of_generator = generator_loss(self._discriminate(fake_images, draw=2), self.mean)
+        generator_gradients = self.total(
+            generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
         )
         self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
         losses = loss_of_generator, loss_of_discriminator
         gradients = generator_gradients, discriminator_gradients
-        return _metrics(losses, real_logits, fake_logits, gradients)
+        return self._metrics(losses, real_logits, fake_logits, gradients)
 
     def _discriminate(self, images, draw):
         if self.config.augment:
@@ -138,7 +152,22 @@ class Gan:
         return self.discriminator(images, training=True)
 
     def _discriminator_loss(self, real_logits, fake_logits):
-        return discriminator_loss(real_logits, fake_logits, 1.0 - self.config.label_smoothing)
+        real_label = 1.0 - self.config.label_smoothing
+        return discriminator_loss(real_logits, fake_logits, real_label, self.mean)
+
+    def _metrics(self, losses, real_logits, fake_logits, gradients):
+        means = {
+            "generator_loss": losses[0],
+            "discriminator_loss": losses[1],
+            "real_probability": self.mean(tf.sigmoid(real_logits)),
+            "fake_probability": self.mean(tf.sigmoid(fake_logits)),
+            "real_accuracy": self.mean(tf.cast(real_logits > 0, tf.float32)),
+            "fake_accuracy": self.mean(tf.cast(fake_logits < 0, tf.float32)),
+        }
+        return self.total(means) | {
+            "generator_gradient_norm": tf.linalg.global_norm(gradients[0]),
+            "discriminator_gradient_norm": tf.linalg.global_norm(gradients[1]),
+        }
 
     def _update_average(self):
         """Moves the averaged generator towards the generator, BatchNorm's statistics too.
@@ -151,6 +180,11 @@ class Gan:
         decay = tf.minimum(self.config.ema_decay, (1.0 + moves) / (10.0 + moves))
         for average, weight in zip(self.averaged_generator.weights, self.generator.weights):
             average.assign_sub((1.0 - decay) * (average - weight))
+
+    @property
+    def steps_done(self) -> int:
+        """How many moves were made, those before a restored checkpoint included."""
+        return int(self.step.numpy())
 
     @property
     def generators(self) -> dict:
@@ -185,16 +219,3 @@ class Gan:
             step=self.step,
             **variables,
         )
-
-
-def _metrics(losses, real_logits, fake_logits, gradients):
-    return {
-        "generator_loss": losses[0],
-        "discriminator_loss": losses[1],
-        "real_probability": tf.reduce_mean(tf.sigmoid(real_logits)),
-        "fake_probability": tf.reduce_mean(tf.sigmoid(fake_logits)),
-        "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
-        "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
-        "generator_gradient_norm": tf.linalg.global_norm(gradients[0]),
-        "discriminator_gradient_norm": tf.linalg.global_norm(gradients[1]),
-    }

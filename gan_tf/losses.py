@@ -3,13 +3,14 @@
 import tensorflow as tf
 
 
-def discriminator_loss(real_logits, fake_logits, real_label: float = 1.0):
+def discriminator_loss(real_logits, fake_logits, real_label: float = 1.0, mean=tf.reduce_mean):
     """Cross-entropy of calling real images real and fake images fake.
 
     Args:
       real_logits: `[batch, 1]` float32, the discriminator's logits for training images.
       fake_logits: `[batch, 1]` float32, its logits for generated images.
       real_label: the probability that it shall give real images; 0.9, say, keeps it from certainty.
+      mean: how to average over the batch.
 
     Returns:
       Scalar float32, nats: the sum of the two means over the batch. At chance level, logits of 0,
@@ -18,14 +19,16 @@ def discriminator_loss(real_logits, fake_logits, real_label: float = 1.0):
     Source: Goodfellow et al. 2014, equation 1, negated; the label from Salimans et al. 2016,
     "Improved techniques for training GANs", section 3.4.
     """
-    return _cross_entropy(real_label, real_logits) + _cross_entropy(0.0, fake_logits)
+    real, fake = _cross_entropy(real_label, real_logits), _cross_entropy(0.0, fake_logits)
+    return mean(real) + mean(fake)
 
 
-def generator_loss(fake_logits):
+def generator_loss(fake_logits, mean=tf.reduce_mean):
     """Cross-entropy of having fake images called real.
 
     Args:
       fake_logits: `[batch, 1]` float32, the discriminator's logits for generated images.
+      mean: how to average over the batch.
 
     Returns:
       Scalar float32, nats, mean over the batch. At chance level it is ln 2 = 0.693.
@@ -33,9 +36,8 @@ def generator_loss(fake_logits):
     Source: Goodfellow et al. 2014, section 3: the non-saturating form, maximise log D(G(z)), which
     departs from the zero-sum game to keep the gradient strong where the discriminator wins.
     """
-    return _cross_entropy(1.0, fake_logits)
+    return mean(_cross_entropy(1.0, fake_logits))
 
 
 def _cross_entropy(label, logits):
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(logits), label), logits)
-    return tf.reduce_mean(losses)
+    return tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(logits), label), logits)

@@ -1,17 +1,28 @@
 """The training of a GAN from its first step, or the newest checkpoint, to its last epoch."""
 
+import contextlib
 import dataclasses
 import hashlib
+import signal
 import time
 import warnings
 
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import artifacts, board, checkpoints, console, data, environment, interrupts
+from gan_tf import (
+    artifacts,
+    board,
+    checkpoints,
+    console,
+    data,
+    distribution,
+    environment,
+    interrupts,
+)
 from gan_tf.config import OWN_IMAGES, TrainConfig
 from gan_tf.errors import RunFailed, UserError, one_line
-from gan_tf.gan import METRICS, Gan
+from gan_tf.gan import METRICS
 from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
 from gan_tf.report import write_report
 from gan_tf.rundir import RunDir
@@ -25,7 +36,14 @@ _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, Memo
 CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
 
 
-def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=None) -> list[dict]:
+def train(
+    config: TrainConfig,
+    overwrite: bool = False,
+    images=None,
+    on_epoch=None,
+    distribute: str | None = None,
+    join_seconds: int = 300,
+) -> list[dict]:
     """Trains a DCGAN, or goes on with the run in `config.run_folder` where it stopped.
 
     Seeds Keras's, NumPy's and Python's global random state. Ctrl-C and SIGTERM save before they
@@ -38,14 +56,18 @@ def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=No
         `[count, 28, 28]`, uint8 in [0, 255]. Their SHA-256 goes into config.json, so that the run
         goes on with the same images only.
       on_epoch: called with each new row of history.csv after its epoch is saved.
+      distribute: share each batch with other processes, all of which call this function, or with
+        other devices: "workers", "slurm" or "mirrored"; see docs/scaling.md.
+      join_seconds: how long to wait for the other processes.
 
     Returns:
-      The rows of history.csv, one dict per epoch.
+      The rows of history.csv, one dict per epoch; of several processes the first one alone writes,
+      and has them.
 
     Raises:
       UserError: the run folder, the data or the settings do not fit; nothing was changed.
-      RunFailed: a loss or a gradient is no longer finite, the disk is full, or another process has
-        taken the folder; what was saved before is kept.
+      RunFailed: a loss or a gradient is no longer finite, the disk is full, another process has
+        taken the folder, or another worker is gone; what was saved before is kept.
       KeyboardInterrupt: after Ctrl-C; SystemExit(143) after SIGTERM.
     """
     if images is not None:
@@ -55,29 +77,34 @@ def train(config: TrainConfig, overwrite: bool = False, images=None, on_epoch=No
     if not overwrite and run.is_finished(config):
         console.say_finished(run.path, config.epochs)
         return run.read_history()
-    with run.locked():
-        run.settle()
-        if overwrite:
-            run.check_replaceable()
-        else:
-            run.check(config)
-        if images is None:
-            images = data.load_images(config)
-        if config.batch_size > len(images):
-            raise UserError(
-                f"`batch_size` {config.batch_size} is larger than the data set:"
-                f" {len(images)} images"
-            )
-        if not overwrite:
-            _check_images(run, config, images)
-        try:
-            training = _Training(config, run, images, on_epoch)
-            if overwrite:
-                training.replace_run()
-            return training.run_to_end()
-        except _OUT_OF_MEMORY as error:
-            reason = one_line(error)
-            raise RunFailed(f"not enough memory, or TensorFlow gave up: {reason}") from error
+    with distribution.start(distribute, config, join_seconds) as workers:
+        with run.locked() if workers.is_chief else contextlib.nullcontext():
+            with workers.chief_first():
+                if workers.is_chief:
+                    run.settle()
+                    if overwrite:
+                        run.check_replaceable()
+                    else:
+                        run.check(config)
+                if images is None:
+                    images = data.load_images(config)
+            if config.batch_size > len(images):
+                raise UserError(
+                    f"`batch_size` {config.batch_size} is larger than the data set:"
+                    f" {len(images)} images"
+                )
+            if workers.several:
+                workers.agree("the training images", _checksum(images))
+            if workers.is_chief and not overwrite:
+                _check_images(run, config, images)
+            try:
+                training = _Training(config, run, images, on_epoch, workers)
+                if overwrite and workers.is_chief:
+                    training.replace_run()
+                return training.run_to_end()
+            except _OUT_OF_MEMORY as error:
+                reason = one_line(error)
+                raise RunFailed(f"not enough memory, or TensorFlow gave up: {reason}") from error
 
 
 def _check_images(run, config, images):
@@ -113,13 +140,14 @@ def _own_images(images):
 class _Training:
     """A run under way: the networks, the epoch that they are in, and the rows before it."""
 
-    def __init__(self, config, run, training_images, on_epoch):
+    def __init__(self, config, run, training_images, on_epoch, workers):
         self.config = config
         self.run = run
         self.images = training_images
         self.on_epoch = on_epoch
         self.steps_per_epoch = -(-len(training_images) // config.batch_size)
-        self.gan = Gan(config)
+        self.workers = workers
+        self.gan = workers.make_gan(config)
         self.variety_noise = make_noise(
             VARIETY_COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX
         )
@@ -128,11 +156,12 @@ class _Training:
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = self.gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
         self.references = None
-        if config.evaluate_every:
+        if config.evaluate_every and workers.is_chief:
             from gan_tf.evaluation.evaluate import load_references  # half a second, for few
 
             self.references = load_references(config)
-        self.environment = environment.describe() | {"images_sha256": _checksum(training_images)}
+        self.environment = environment.describe(workers.replicas)
+        self.environment |= {"images_sha256": _checksum(training_images)}
         self.history = []
 
     def replace_run(self):
@@ -149,21 +178,33 @@ class _Training:
 
     def run_to_end(self):
         """Trains from the newest checkpoint, if any, to the last epoch; returns the history."""
-        self._begin_or_resume()
+        with self.workers.chief_first():
+            if self.workers.is_chief:
+                self._begin_or_resume()
+            else:
+                checkpoints.restore_newest(self.checkpoint, self.run)
+        self.workers.agree("the steps done", self.gan.steps_done)
+        self.workers.agree_on_weights(self.gan, "at the start")
+        self.workers.saved(self.gan.steps_done)
         epochs_done = self._position()[0]
-        summaries = board.make_writer(self.run.path)
+        summaries = tf.summary.create_noop_writer()
+        if self.workers.is_chief:
+            summaries = board.make_writer(self.run.path)
         with interrupts.StopRequest() as stop, summaries.as_default():
             for epoch in range(epochs_done + 1, self.config.epochs + 1):
                 self._train_epoch(epoch, stop)
                 self._finish_epoch(epoch)
-                stop.obey()
+                self._stop_if_asked(stop)
+        self.workers.leave()
+        if not self.workers.is_chief:
+            return []
         self._complete()
         console.say("\n".join(["made:", *(f"  {path}" for path in self.run.own_files())]))
         return self.history
 
     def _position(self):
         """Finished epochs, and steps into the one after them."""
-        return divmod(int(self.gan.step), self.steps_per_epoch)
+        return divmod(self.gan.steps_done, self.steps_per_epoch)
 
     def _begin_or_resume(self):
         if checkpoints.restore_newest(self.checkpoint, self.run) is None:
@@ -181,7 +222,7 @@ class _Training:
         self.run.remove_unfinished()
         epochs, steps = self._position()
         if epochs < self.config.epochs:
-            said = f"going on after step {int(self.gan.step)}, {epochs} epochs and {steps} steps"
+            said = f"going on after step {self.gan.steps_done}, {epochs} epochs and {steps} steps"
             if not (epochs or steps):
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
@@ -212,34 +253,45 @@ class _Training:
         """Runs what is left of an epoch; saves in between when it is time, or a signal came."""
         config, gan = self.config, self.gan
         _, first = self._position()
-        bar = console.epoch_bar(epoch, config.epochs, len(self.images), first * config.batch_size)
+        done = first * config.batch_size
+        bar = console.epoch_bar(
+            epoch, config.epochs, len(self.images), done, shown=self.workers.is_chief
+        )
         since = time.monotonic()  # the last save, or the beginning
         with bar:
             batches = data.batches(self.images, config.batch_size, config.seed, epoch, first)
             for step, real_images in enumerate(batches, start=first):
-                noise = make_noise(len(real_images), config.latent_dim, config.seed, int(gan.step))
-                metrics = gan.train_step(tf.constant(real_images), noise)
+                noise = make_noise(len(real_images), config.latent_dim, config.seed, gan.steps_done)
+                metrics = self.workers.train_step(gan, real_images, noise)
                 self._record(step, metrics)
                 if bar.update(len(real_images)):
                     console.show_step(bar, step + 1, self.steps_per_epoch, metrics)
-                due = stop.received or time.monotonic() - since > CHECKPOINT_SECONDS
-                if due and step + 1 < self.steps_per_epoch:
+                overdue = time.monotonic() - since > CHECKPOINT_SECONDS
+                stopping, due = self.workers.any(stop.received is not None, overdue)
+                if (stopping or due) and step + 1 < self.steps_per_epoch:
                     self.seconds.assign_add(time.monotonic() - since)
                     self._save()
-                    if stop.received:
-                        console.say(f"saved after step {int(gan.step)}: the same command goes on")
-                    stop.obey()
+                    if stopping and self.workers.is_chief:
+                        console.say(f"saved after step {gan.steps_done}: the same command goes on")
+                    self._stop_if_asked(stop)
                     since = time.monotonic()
             self.seconds.assign_add(time.monotonic() - since)
+
+    def _stop_if_asked(self, stop):
+        stopping, _ = self.workers.any(stop.received is not None, False)
+        if stopping:
+            self.workers.leave()
+            stop.received = stop.received or signal.SIGTERM  # another worker has received it
+            stop.obey()
 
     def _record(self, step, metrics):
         """Keeps a step's metrics, if all of them are finite."""
         values = np.array([metrics[name] for name in METRICS], np.float32)
         if not np.isfinite(values).all():
             column = np.argmin(np.isfinite(values))
-            epoch = (int(self.gan.step) - 1) // self.steps_per_epoch + 1
+            epoch = (self.gan.steps_done - 1) // self.steps_per_epoch + 1
             raise RunFailed(
-                f"{METRICS[column]} is {values[column]} at step {int(self.gan.step)}, in epoch"
+                f"{METRICS[column]} is {values[column]} at step {self.gan.steps_done}, in epoch"
                 f" {epoch}: start again in another `run_dir` with a lower `learning_rate`"
                 f" (the last finite state is in {self.run.checkpoints})"
             )
@@ -247,7 +299,18 @@ class _Training:
 
     def _finish_epoch(self, epoch):
         """Writes what an epoch leaves behind; the checkpoint last, as a sign that all is there."""
+        self.workers.agree_on_weights(self.gan, f"after epoch {epoch}")
         row = self._history_row(epoch)
+        scores = self._write_epoch(epoch, row) if self.workers.is_chief else {}
+        self.step_metrics.assign(tf.zeros_like(self.step_metrics))
+        self.seconds.assign(0.0)
+        self._save()
+        if self.workers.is_chief:
+            console.print_epoch(row | scores, self.config.epochs)
+            if self.on_epoch:
+                self.on_epoch(row)
+
+    def _write_epoch(self, epoch, row):
         grid = self._write_samples(epoch)
         snapshot = self._snapshot(epoch)
         row["variety"] = variety(generate(snapshot.generator, self.variety_noise))
@@ -264,12 +327,7 @@ class _Training:
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
             if kept:
                 artifacts.write_epochs(self.run, self._shown_epochs())
-        self.step_metrics.assign(tf.zeros_like(self.step_metrics))
-        self.seconds.assign(0.0)
-        self._save()
-        console.print_epoch(row | scores, self.config.epochs)
-        if self.on_epoch:
-            self.on_epoch(row)
+        return scores
 
     def _evaluate(self, snapshot):
         """Measures the images, and keeps the snapshot of the best epoch so far."""
@@ -330,7 +388,7 @@ class _Training:
         seconds = float(self.seconds)
         return {
             "epoch": epoch,
-            "step": int(self.gan.step),
+            "step": self.gan.steps_done,
             **means,
             "generator_loss_std": deviations["generator_loss"],
             "discriminator_loss_std": deviations["discriminator_loss"],
@@ -339,6 +397,8 @@ class _Training:
         }
 
     def _save(self):
-        if not self.run.config_path.exists():  # without it, no checkpoint could be read again
-            self.run.write_config(self.config, self.environment)
-        checkpoints.save(self.checkpoint, self.run, int(self.gan.step))
+        if self.workers.is_chief:
+            if not self.run.config_path.exists():  # without it, no checkpoint could be read again
+                self.run.write_config(self.config, self.environment)
+            checkpoints.save(self.checkpoint, self.run, self.gan.steps_done)
+        self.workers.saved(self.gan.steps_done)

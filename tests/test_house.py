@@ -12,7 +12,7 @@ from helpers import ROOT
 ORDER = [
     *["__main__", "cli", "commands"],
     *["training", "benchmark", "report", "evaluation", "export"],
-    *["snapshots", "distribution", "cluster", "addresses", "gan"],
+    *["snapshots", "distribution", "cluster", "messages", "addresses", "gan"],
     "artifacts",
     *["checkpoints", "rundir", "lock"],
     *["models", "losses", "augment", "noise", "fast_layers"],
