@@ -46,23 +46,44 @@ def test_the_animation_shows_the_published_grids_and_is_small():
         np.testing.assert_array_equal(frame.reshape(*grid.shape, -1)[..., 0], grid)
 
 
+def read_study(name):
+    with open(RESULTS / "study" / f"{name}.csv", encoding="utf-8", newline="") as table:
+        return {int(row["epoch"]): row for row in csv.DictReader(table)}
+
+
+def quoted(row, name):
+    value = float(row[name])
+    return f"{100 * value:.0f} %" if name == "unclaimed_share" else f"{value:.2f}"
+
+
 def test_the_table_of_the_recipes_quotes_what_was_evaluated():
     """Fréchet distance, unclaimed share and coverage, of each recipe's epochs."""
-    runs = []
-    for name in ["default_0", "best_0"]:
-        with open(RESULTS / "study" / f"{name}.csv", encoding="utf-8", newline="") as table:
-            runs.append({int(row["epoch"]): row for row in csv.DictReader(table)})
-    section = PAGE.partition("## Better images")[2].partition("## The run")[0]
+    runs = [read_study(name) for name in ["default_0", "best_0"]]
+    section = PAGE.partition("## Better images")[2].partition("## Why")[0]
     rows = re.findall(r"^\| (\d+) \|(.*)\|$", section, re.MULTILINE)
     assert len(rows) >= 10
+    names = ["fcd", "unclaimed_share", "coverage"]
     for epoch, cells in rows:
-        for index, cell in enumerate(cell.strip() for cell in cells.split("|")):
-            if not cell or (int(epoch) == 50 and index % 2 == 0):  # of the published run
-                continue
-            row = runs[index % 2][int(epoch)]
-            expected = [
-                f"{float(row['fcd']):.2f}",
-                f"{100 * float(row['unclaimed_share']):.0f} %",
-                f"{float(row['coverage']):.2f}",
-            ][index // 2]
-            assert cell == expected, (epoch, index)
+        expected = [quoted(run[int(epoch)], name) for name in names for run in runs]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_the_table_of_the_choices_quotes_what_was_evaluated():
+    runs = {
+        "homework, seed 0": "default_0",
+        "homework, seed 1": "default_1",
+        "`--beta-1 0.5`, seed 0": "beta_1_0.5",
+        "and `--ema-decay 0.999`, seed 1: best": "best_1",
+        "the same, seed 0: best": "best_0",
+        "best, seed 0": "best_0",
+        "best, seed 1": "best_1",
+    }
+    found = 0
+    for what, epoch, *cells in re.findall(r"^\| (.+?) \| (\d+) \|(.*)\|.*\|$", PAGE, re.MULTILINE):
+        if what in runs:
+            row = read_study(runs[what])[int(epoch)]
+            names = ["fcd", "kid", "density", "coverage", "unclaimed_share"]
+            expected = [quoted(row, name) for name in names]
+            assert [cell.strip() for cell in cells[0].split("|")] == expected, what
+            found += 1
+    assert found == 8

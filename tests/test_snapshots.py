@@ -11,6 +11,7 @@ import pytest
 from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, refusal, remove, truncate
 
 from gan_tf import TrainConfig, UserError, export_generator, images, load_pretrained, load_snapshot
+from gan_tf.config import RECIPES
 from gan_tf.snapshots import PRETRAINED, write_images
 
 
@@ -260,6 +261,19 @@ def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_r
     assert {name: record[name] for name in config if name != "format"} == {
         name: config[name] for name in config if name != "format"
     }
+
+
+def test_the_best_generator_of_the_package_is_the_one_of_the_published_study():
+    """It redraws that run's grid after epoch 50, within two grey levels, as it is bfloat16."""
+    published = images.read_png(ROOT / "docs" / "results" / "best" / "epoch_0050.png").astype(int)
+    snapshot = load_pretrained("best")
+    drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
+    assert np.abs(drawn - published).max() <= 2
+    same = {"run_dir": None, "snapshot_epochs": [50]}
+    recipe = TrainConfig(**RECIPES["best"], precision="bfloat16")
+    assert dataclasses.replace(snapshot.config, **same) == dataclasses.replace(recipe, **same)
+    assert snapshot.epoch == 50
+    assert sum(path.stat().st_size for path in PRETRAINED["best"].parent.iterdir()) < 10e6
 
 
 def test_the_command_draws_from_it_without_a_run(tmp_path, in_process, monkeypatch):
