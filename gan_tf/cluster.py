@@ -157,13 +157,18 @@ class Cluster:
         """Worker 0 takes in each worker that fits, and sends the others away with the reason."""
         waiting = _Waiting(self._join_seconds)
         while missing := [i for i in range(1, len(self.addresses)) if i not in self._lines]:
-            waiting.say(self._missing(missing))
+            try:
+                waiting.say(self._missing(missing))
+            except RunFailed as error:
+                for line in self._lines.values():
+                    line.send({"failed": str(error)})
+                raise
             for index, line in list(self._lines.items()):  # one may have given up again
                 if line.ready():
                     line.receive()
                 if line.closed:
                     self._lines.pop(index).close()
-                elif waiting.said_now:
+                else:
                     line.send({"missing": missing})
             if not select.select([listener], [], [], _RETRY_SECONDS)[0]:
                 continue
@@ -216,6 +221,9 @@ class Cluster:
                 waiting.say(self._missing(missing))
                 message = line.wait_for(None, _RETRY_SECONDS) or {}
                 missing = message.get("missing", missing)
+                if "failed" in message:
+                    line.close()
+                    raise RunFailed(message["failed"])
                 if "refused" in message:
                     line.close()
                     raise UserError(f"{self.name(0)} refused {message['refused']}")
@@ -302,7 +310,6 @@ class _Waiting:
     def __init__(self, seconds):
         self._seconds = seconds
         self._began = self._said = time.monotonic()
-        self.said_now = False
 
     def say(self, missing):
         now = time.monotonic()
@@ -311,7 +318,6 @@ class _Waiting:
                 f"waited {self._seconds} s for {missing}: start every worker within `join_seconds`,"
                 " and let each machine reach the others on these ports"
             )
-        self.said_now = now - self._said >= _SAY_SECONDS
-        if self.said_now:
+        if now - self._said >= _SAY_SECONDS:
             self._said = now
             console.say(f"waiting for {missing}")
