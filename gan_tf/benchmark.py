@@ -106,7 +106,8 @@ def as_table(result: dict) -> str:
     here = result["environment"]
     lines = [
         f"{here['processor']}, {here['threads']} cores, {here['gpus']} GPUs,"
-        f" TensorFlow {here['tensorflow']}",
+        f" TensorFlow {here['tensorflow']}"
+        + (", TF_ENABLE_ONEDNN_OPTS=1" if here["onednn_asked"] else ""),
         "",
         "| batch | layers | precision | ms/step | images/s | 50 epochs | speed-up (low to high) |",
         "|---|---|---|---|---|---|---|",

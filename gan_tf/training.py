@@ -222,14 +222,18 @@ class _Training:
         self.run.remove_unfinished()
         epochs, steps = self._position()
         if epochs < self.config.epochs:
+            begins = not (epochs or steps)
             said = f"going on after step {self.gan.steps_done}, {epochs} epochs and {steps} steps"
-            if not (epochs or steps):
+            if begins:
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
             if len(self.images) < _FEW_IMAGES and self.config.max_images is None:
                 console.say(
                     "so few images the discriminator may learn by heart: --augment helps against it"
                 )
+            if begins:  # later, another setting would change the last bits
+                for hint in environment.hints(self.config, environment.processor_features()):
+                    console.say(hint)
 
     def _begin(self):
         self.run.prepare()

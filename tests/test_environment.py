@@ -4,7 +4,7 @@ import os
 import pytest
 import tensorflow as tf
 
-from gan_tf import UserError, environment
+from gan_tf import TrainConfig, UserError, environment
 
 
 def test_what_a_run_was_computed_on_is_in_its_config(small_run):
@@ -20,7 +20,11 @@ def test_what_a_run_was_computed_on_is_in_its_config(small_run):
 
 def test_the_onednn_setting_is_recorded(monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    assert environment.describe()["onednn"] is False
+    here = environment.describe()
+    assert (here["onednn"], here["onednn_asked"]) == (False, False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    here = environment.describe()
+    assert (here["onednn"], here["onednn_asked"]) == (True, True)
 
 
 def test_what_an_older_run_did_not_record_had_the_default():
@@ -28,6 +32,30 @@ def test_what_an_older_run_did_not_record_had_the_default():
     older = {name: here[name] for name in ("tensorflow", "threads", "onednn", "processor")}
     assert environment.differences({**here, "eager": False, "gpus": 0}, older) == []
     assert environment.differences({**here, "eager": True}, older) == ["eager is True, was False"]
+
+
+def test_settings_that_are_slow_on_a_processor_are_named(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    plain, half = TrainConfig(), TrainConfig(precision="bfloat16")
+    old, new = {"fma", "avx2"}, {"fma", "avx2", "avx512_vnni", "avx512_bf16"}
+    (onednn,) = environment.hints(plain, old)
+    assert "TF_ENABLE_ONEDNN_OPTS=1" in onednn
+    slow, again = environment.hints(half, old)
+    assert "faster with --precision float32" in slow and again == onednn
+    for unknown in new, {"asimd", "bf16"}, set():
+        assert environment.hints(plain, unknown) == environment.hints(half, unknown) == []
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert environment.hints(plain, old) == []
+
+
+@pytest.mark.skipif("avx2" not in environment.processor_features(), reason="tells of x86 on Linux")
+def test_what_is_said_of_onednn_is_what_tensorflow_does(monkeypatch):
+    from tensorflow.python.util import _pywrap_util_port
+
+    used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
+    if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
+        pytest.skip("TensorFlow was told")
+    assert bool(environment.hints(TrainConfig(), environment.processor_features())) == (not used)
 
 
 @pytest.mark.parametrize(
