@@ -25,7 +25,8 @@ DECIDING = {
 }
 # What a processor has of these, by the names of Linux, makes TensorFlow use oneDNN unasked.
 _ONEDNN_UNASKED = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+# Any of these computes bfloat16 by instructions of its own.
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def describe(replicas: int = 1) -> dict:
@@ -68,7 +69,7 @@ def hints(config: TrainConfig, features: set[str]) -> list[str]:
       features: of the processor, as `processor_features` returns them.
     """
     lines = []
-    if config.precision == "bfloat16" and features and not features & _BFLOAT16:
+    if config.precision == "bfloat16" and features and not features & BFLOAT16:
         lines.append(
             "this processor has no instructions for bfloat16 and is faster with --precision float32"
         )

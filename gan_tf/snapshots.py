@@ -171,7 +171,7 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
         existing = ", ".join(map(str, epochs)) or "none yet"
         wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
         raise UserError(f"{run.snapshots} holds {wanted}; `epoch` may be: {existing}")
-    snapshot = _blank(config, there, epoch, origin)
+    snapshot = _blank(config, there, epoch, origin, config.precision)
     name = "averaged_generator" if averaged and config.ema_decay else "generator"
     checkpoints.restore_snapshot(path, {name: snapshot.generator}, snapshot.fixed_noise)
     return snapshot
@@ -179,6 +179,9 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
 
 def load_pretrained(path="homework") -> Snapshot:
     """Restores a generator without its run: by default one that comes with the package.
+
+    It draws in float32, whatever it was trained in: to few processors bfloat16 is native, and the
+    others round it each in their own way.
 
     Args:
       path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
@@ -204,7 +207,8 @@ def load_pretrained(path="homework") -> Snapshot:
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {again}"
         ) from error
-    snapshot = _blank(config, there, epoch, f"epoch {epoch} of the pretrained run")
+    origin = f"epoch {epoch} of the pretrained run"
+    snapshot = _blank(config, there, epoch, origin, precision="float32")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             for name, weight in named_weights(snapshot.generator).items():
@@ -267,8 +271,8 @@ def write_walk(path, walks, format: str):
             images.write_gif(unfinished, frames, _FRAME_MS, _FRAME_MS)
 
 
-def _blank(config, there, epoch, origin):
+def _blank(config, there, epoch, origin, precision):
     environment.require_keras()
-    generator = make_generator(config.latent_dim, config.fast, config.precision)
+    generator = make_generator(config.latent_dim, config.fast, precision)
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     return Snapshot(generator, fixed_noise, config, there, epoch, origin)

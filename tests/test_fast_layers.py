@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from gan_tf import environment
 from gan_tf import fast_layers as layers
 
 CONV, TRANSPOSE = "Conv2D", "Conv2DTranspose"
@@ -218,10 +219,14 @@ def test_elsewhere_it_is_the_keras_layer_bit_by_bit(name, shape, arguments):
     kernel_size, stride = arguments.pop("kernel_size"), arguments.pop("strides")
     keras_layer, layer = make_pair(name, 64, kernel_size, stride, shape, **arguments)
     inputs = normal(shape, dtype=layer.compute_dtype)
-    for actual, expected in zip(
-        outputs_and_gradients(layer, inputs), outputs_and_gradients(keras_layer, inputs)
-    ):
-        np.testing.assert_array_equal(actual, expected)
+    try:
+        expected = outputs_and_gradients(keras_layer, inputs)
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+        with pytest.raises(type(error)):  # where TensorFlow leaves oneDNN off
+            outputs_and_gradients(layer, inputs)
+        return
+    for ours, theirs in zip(outputs_and_gradients(layer, inputs), expected):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_unknown_batch_is_left_to_keras():
@@ -256,9 +261,13 @@ def test_bfloat16_products(case):
     gradients = tf.cast(normal(exact[0].shape, seed=1), tf.bfloat16)
     exact = outputs_and_gradients(exact_layer, inputs, gradients)
     actual = outputs_and_gradients(layer, inputs, gradients)
+    # Without instructions for bfloat16 TensorFlow rounds more often; Keras's layer is then off by
+    # up to 0.16.
+    native = environment.processor_features() & environment.BFLOAT16
+    limit = 0.01 if native else 0.02
     for a, e in zip(actual, exact):
-        assert largest_difference(a, e) < 0.01
-        assert rms_difference(a, e) < 0.01
+        assert largest_difference(a, e) < limit
+        assert rms_difference(a, e) < limit
     # Not float32 in disguise.
     assert rms_difference(actual[0], exact[0]) > 1e-4
 

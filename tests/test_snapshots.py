@@ -264,11 +264,12 @@ def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_r
 
 
 def test_the_best_generator_of_the_package_is_the_one_of_the_published_study():
-    """It redraws that run's grid after epoch 50, within two grey levels, as it is bfloat16."""
+    """It redraws that run's grid after epoch 50 in float32; the run drew it in bfloat16."""
     published = images.read_png(ROOT / "docs" / "results" / "best" / "epoch_0050.png").astype(int)
     snapshot = load_pretrained("best")
     drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
-    assert np.abs(drawn - published).max() <= 2
+    difference = np.abs(drawn - published)
+    assert difference.max() <= 6 and difference.mean() < 0.2
     same = {"run_dir": None, "snapshot_epochs": [50]}
     recipe = TrainConfig(**RECIPES["best"], precision="bfloat16")
     assert dataclasses.replace(snapshot.config, **same) == dataclasses.replace(recipe, **same)
