@@ -382,8 +382,10 @@ def test_fifty_steps_equal_those_of_one_process(tmp_path, fifty_steps_alone, cou
         assert set(workers.wait().values()) == {0}, workers.failed_with(0)
     losses = [[float(word) for word in line.split()] for line in workers.said(0).splitlines()]
     assert len(losses) == 50
+    # Later steps as far as rounding alone drives them: by 4e-3 in step 50 of one process, with
+    # oneDNN on or off.
     for step, (many, alone) in enumerate(zip(losses, fifty_steps_alone)):
-        assert many == pytest.approx(alone, rel=1e-3 if step else 1e-6), step
+        assert many == pytest.approx(alone, rel=5e-3 if step else 1e-6), step
 
 
 @pytest.mark.campaign
