@@ -20,6 +20,8 @@ RECIPES = {
     "homework": {},
     "best": {"learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999},
 }
+# Fields that 2.0 had before its release, each with the value that means the same as none.
+_DROPPED = {"label_smoothing": 0.0}
 _MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
 
 
@@ -107,9 +109,6 @@ class TrainConfig:
     augment: bool = _choice(
         False, bool, "shift and cut out parts of the images that the discriminator sees"
     )
-    label_smoothing: float = _choice(
-        0.0, float, "by how much less than certain the discriminator shall be of real images"
-    )
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
@@ -128,7 +127,7 @@ class TrainConfig:
         if self.discriminator_learning_rate is not None:
             name = "discriminator_learning_rate"
             self._set(name, _positive_number(name, self.discriminator_learning_rate))
-        for name in ("beta_1", "ema_decay", "label_smoothing"):
+        for name in ("beta_1", "ema_decay"):
             self._set(name, _share(name, getattr(self, name)))
         if not isinstance(self.dataset, str) or not self.dataset:
             raise UserError(f"`dataset` must be a name or a folder, not {self.dataset!r}")
@@ -169,6 +168,15 @@ class TrainConfig:
             if field.metadata["decides_numbers"]
             and getattr(self, field.name) != getattr(other, field.name)
         ]
+
+
+def still_known(choices: dict) -> dict:
+    """Returns recorded fields of a `TrainConfig` without those that were dropped and unused."""
+    return {
+        name: value
+        for name, value in choices.items()
+        if name not in _DROPPED or value != _DROPPED[name]
+    }
 
 
 def whole_number(name: str, value, at_least: int, at_most: int | None = None) -> int:

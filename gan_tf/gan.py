@@ -102,7 +102,7 @@ class Gan:
             real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
             fake_logits = self._discriminate(fake_images, draw=1)
             loss_of_generator = generator_loss(fake_logits, self.mean)
-            loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
+            loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
 
         generator_gradients = self.total(
             generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
@@ -127,7 +127,7 @@ class Gan:
         with discriminator_tape:
             real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
             fake_logits = self._discriminate(fake_images, draw=1)
-            loss_of_discriminator = self._discriminator_loss(real_logits, fake_logits)
+            loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
         discriminator_gradients = self.total(
             discriminator_tape.gradient(
                 loss_of_discriminator, self.discriminator.trainable_variables
@@ -150,10 +150,6 @@ class Gan:
         if self.config.augment:
             images = shift_and_cut_out(images, self.config.seed, 3 * self.step + draw)
         return self.discriminator(images, training=True)
-
-    def _discriminator_loss(self, real_logits, fake_logits):
-        real_label = 1.0 - self.config.label_smoothing
-        return discriminator_loss(real_logits, fake_logits, real_label, self.mean)
 
     def _metrics(self, losses, real_logits, fake_logits, gradients):
         means = {

@@ -3,23 +3,21 @@
 import tensorflow as tf
 
 
-def discriminator_loss(real_logits, fake_logits, real_label: float = 1.0, mean=tf.reduce_mean):
+def discriminator_loss(real_logits, fake_logits, mean=tf.reduce_mean):
     """Cross-entropy of calling real images real and fake images fake.
 
     Args:
       real_logits: `[batch, 1]` float32, the discriminator's logits for training images.
       fake_logits: `[batch, 1]` float32, its logits for generated images.
-      real_label: the probability that it shall give real images; 0.9, say, keeps it from certainty.
       mean: how to average over the batch.
 
     Returns:
       Scalar float32, nats: the sum of the two means over the batch. At chance level, logits of 0,
       it is 2 ln 2 = 1.386.
 
-    Source: Goodfellow et al. 2014, equation 1, negated; the label from Salimans et al. 2016,
-    "Improved techniques for training GANs", section 3.4.
+    Source: Goodfellow et al. 2014, equation 1, negated.
     """
-    real, fake = _cross_entropy(real_label, real_logits), _cross_entropy(0.0, fake_logits)
+    real, fake = _cross_entropy(1.0, real_logits), _cross_entropy(0.0, fake_logits)
     return mean(real) + mean(fake)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gan_tf
 from gan_tf import files
-from gan_tf.config import TrainConfig, folder_name
+from gan_tf.config import TrainConfig, folder_name, still_known
 from gan_tf.errors import UserError
 from gan_tf.lock import FolderLock
 
@@ -317,7 +317,7 @@ class RunDir:
         """
         try:
             record = json.loads(files.read_text(self.config_path))
-            choices, environment = record["config"], record["environment"]
+            choices, environment = still_known(record["config"]), record["environment"]
             version, format = environment["gan_tf"], record.get("format", 1)
             known = {field.name for field in dataclasses.fields(TrainConfig)}
             unknown = choices.keys() - known

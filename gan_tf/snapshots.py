@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf import checkpoints, environment, files, images
-from gan_tf.config import TrainConfig, whole_number
+from gan_tf.config import TrainConfig, still_known, whole_number
 from gan_tf.errors import UserError, one_line
 from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
@@ -194,7 +194,7 @@ def load_pretrained(path="homework") -> Snapshot:
     again = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
-        config, there = TrainConfig(**record["config"]), record["environment"]
+        config, there = TrainConfig(**still_known(record["config"])), record["environment"]
         epoch = None if record["epoch"] is None else int(record["epoch"])
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")

@@ -110,7 +110,6 @@ OTHER_VALUES = {
     "discriminator_learning_rate": 4e-4,
     "ema_decay": 0.999,
     "augment": True,
-    "label_smoothing": 0.1,
 }
 MAY_CHANGE = {"epochs", "data_dir", "manual_dir", "run_dir", "snapshot_epochs", "evaluate_every"}
 

@@ -72,6 +72,16 @@ def test_fields_that_this_version_does_not_know_are_named_with_both_versions(tmp
     assert gan_tf.__version__ in str(refused.value) and "damaged" not in str(refused.value)
 
 
+def test_a_field_that_was_dropped_stops_only_runs_that_used_it(tmp_path):
+    run = begun(tmp_path)
+    config = json.loads(run.config_path.read_text())["config"]
+    change_record(run, config=config | {"label_smoothing": 0.0})
+    run.check(TrainConfig())
+    change_record(run, config=config | {"label_smoothing": 0.1})
+    with pytest.raises(UserError, match="does not know .label_smoothing."):
+        run.check(TrainConfig())
+
+
 @pytest.mark.parametrize("format", [0, -1, None, "2", [2], 1.5])
 def test_a_format_that_is_no_number_of_one_is_refused(tmp_path, format):
     run = begun(tmp_path)

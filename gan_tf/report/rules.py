@@ -93,8 +93,8 @@ def discriminator_winning(run):
             f"In epoch {row['epoch']} it is right about {row['real_accuracy']:.1%} of the real and"
             f" {row['fake_accuracy']:.1%} of the generated images. The generator gets the same"
             " answer, no, whatever it tries.",
-            "Slow the discriminator down: a lower learning rate for it, or label smoothing, if you"
-            " have changed these; more training images, if there are only a few hundred."
+            "Slow the discriminator down: a lower learning rate for it, if you have changed it;"
+            " more training images, if there are only a few hundred."
             if at_the_end
             else "Nothing: the generator has caught up.",
             epochs,
