@@ -77,6 +77,15 @@ def test_the_table_of_the_choices_quotes_what_was_evaluated():
         "the same, seed 0: best": "best_0",
         "best, seed 0": "best_0",
         "best, seed 1": "best_1",
+        "nothing, seed 0": "best_0",
+        "nothing, seed 1": "best_1",
+        "nothing, seed 0, longer": "best_0",
+        "nothing, seed 1, longer": "best_1",
+        "`--augment`": "best_augment",
+        "`--discriminator-learning-rate 1e-4`": "best_discriminator_rate_1e-4",
+        "`--discriminator-learning-rate 4e-4`": "best_discriminator_rate_4e-4",
+        "one-sided label smoothing, 0.1": "best_label_smoothing_0.1",
+        "one-sided label smoothing, longer": "best_label_smoothing_0.1",
     }
     found = 0
     for what, epoch, *cells in re.findall(r"^\| (.+?) \| (\d+) \|(.*)\|.*\|$", PAGE, re.MULTILINE):
@@ -86,4 +95,4 @@ def test_the_table_of_the_choices_quotes_what_was_evaluated():
             expected = [quoted(row, name) for name in names]
             assert [cell.strip() for cell in cells[0].split("|")] == expected, what
             found += 1
-    assert found == 8
+    assert found == 17
