@@ -21,7 +21,7 @@ RECIPES = {
     "best": {"learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999},
 }
 # Fields that 2.0 had before its release, each with the value that means the same as none.
-_DROPPED = {"label_smoothing": 0.0}
+_DROPPED = {"label_smoothing": 0.0, "augment": False}
 _MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
 
 
@@ -106,9 +106,6 @@ class TrainConfig:
     ema_decay: float = _choice(
         0.0, float, "draw from an average of the generator's weights, such as 0.999; 0 is off"
     )
-    augment: bool = _choice(
-        False, bool, "shift and cut out parts of the images that the discriminator sees"
-    )
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
@@ -136,7 +133,7 @@ class TrainConfig:
                 raise UserError(
                     f"`{name}` must be one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
-        for name in ("fast", "augment", "invert"):
+        for name in ("fast", "invert"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"`{name}` must be True or False, not {getattr(self, name)!r}")
         self._set("snapshot_epochs", _epochs("snapshot_epochs", self.snapshot_epochs))

@@ -60,8 +60,6 @@ def start(kind: str | None, config: TrainConfig, join_seconds: int):
         raise UserError(f"`distribute` must be one of {', '.join(KINDS)}, not {kind!r}")
     if not config.fast:
         raise UserError(f"`distribute` {kind} needs `fast`: Keras's own Dropout cannot be shared")
-    if config.augment:
-        raise UserError(f"`distribute` {kind} does not go with `augment`: leave one of them out")
     if kind == "mirrored":
         return _Mirrored()
     join_seconds = whole_number("join_seconds", join_seconds, at_least=1)

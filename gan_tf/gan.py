@@ -5,7 +5,6 @@ import threading
 import tensorflow as tf
 
 from gan_tf import environment
-from gan_tf.augment import shift_and_cut_out
 from gan_tf.config import TrainConfig
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
@@ -99,8 +98,8 @@ class Gan:
     def _move_at_once(self, real_images, noise):
         with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
             fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
-            real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
-            fake_logits = self._discriminate(fake_images, draw=1)
+            real_logits = self.discriminator(real_images, training=True)  # [batch, 1]
+            fake_logits = self.discriminator(fake_images, training=True)
             loss_of_generator = generator_loss(fake_logits, self.mean)
             loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
 
@@ -125,8 +124,8 @@ class Gan:
         with generator_tape:
             fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
         with discriminator_tape:
-            real_logits = self._discriminate(real_images, draw=0)  # [batch, 1]
-            fake_logits = self._discriminate(fake_images, draw=1)
+            real_logits = self.discriminator(real_images, training=True)  # [batch, 1]
+            fake_logits = self.discriminator(fake_images, training=True)
             loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
         discriminator_gradients = self.total(
             discriminator_tape.gradient(
@@ -137,7 +136,8 @@ class Gan:
             discriminator_gradients, self.discriminator.trainable_variables
         )
         with generator_tape:  # goes on recording
-            loss_of_generator = generator_loss(self._discriminate(fake_images, draw=2), self.mean)
+            next_logits = self.discriminator(fake_images, training=True)  # after its move
+            loss_of_generator = generator_loss(next_logits, self.mean)
         generator_gradients = self.total(
             generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
         )
@@ -145,11 +145,6 @@ class Gan:
         losses = loss_of_generator, loss_of_discriminator
         gradients = generator_gradients, discriminator_gradients
         return self._metrics(losses, real_logits, fake_logits, gradients)
-
-    def _discriminate(self, images, draw):
-        if self.config.augment:
-            images = shift_and_cut_out(images, self.config.seed, 3 * self.step + draw)
-        return self.discriminator(images, training=True)
 
     def _metrics(self, losses, real_logits, fake_logits, gradients):
         means = {

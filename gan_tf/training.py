@@ -30,7 +30,6 @@ from gan_tf.snapshots import Snapshot, generate
 from gan_tf.variety import COUNT as VARIETY_COUNT
 from gan_tf.variety import variety
 
-_FEW_IMAGES = 1000
 # What TensorFlow and oneDNN raise where memory ends.
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, MemoryError)
 CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
@@ -227,10 +226,6 @@ class _Training:
             if begins:
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
-            if len(self.images) < _FEW_IMAGES and self.config.max_images is None:
-                console.say(
-                    "so few images the discriminator may learn by heart: --augment helps against it"
-                )
             if begins:  # later, another setting would change the last bits
                 for hint in environment.hints(self.config, environment.processor_features()):
                     console.say(hint)

@@ -109,7 +109,6 @@ OTHER_VALUES = {
     "beta_1": 0.5,
     "discriminator_learning_rate": 4e-4,
     "ema_decay": 0.999,
-    "augment": True,
 }
 MAY_CHANGE = {"epochs", "data_dir", "manual_dir", "run_dir", "snapshot_epochs", "evaluate_every"}
 

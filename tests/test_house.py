@@ -15,7 +15,7 @@ ORDER = [
     *["snapshots", "distribution", "cluster", "messages", "addresses", "gan"],
     "artifacts",
     *["checkpoints", "rundir", "lock"],
-    *["models", "losses", "augment", "noise", "fast_layers"],
+    *["models", "losses", "noise", "fast_layers"],
     *["data", "image_folder", "synthetic"],
     *["board", "images", "plots", "variety"],
     "minimax",

@@ -81,7 +81,7 @@ def test_the_table_of_the_choices_quotes_what_was_evaluated():
         "nothing, seed 1": "best_1",
         "nothing, seed 0, longer": "best_0",
         "nothing, seed 1, longer": "best_1",
-        "`--augment`": "best_augment",
+        "images shifted and cut out": "best_augment",
         "`--discriminator-learning-rate 1e-4`": "best_discriminator_rate_1e-4",
         "`--discriminator-learning-rate 4e-4`": "best_discriminator_rate_4e-4",
         "one-sided label smoothing, 0.1": "best_label_smoothing_0.1",
