@@ -49,7 +49,7 @@ def test_settings_that_are_slow_on_a_processor_are_named(monkeypatch):
 
 
 @pytest.mark.skipif("avx2" not in environment.processor_features(), reason="tells of x86 on Linux")
-def test_what_is_said_of_onednn_is_what_tensorflow_does(monkeypatch):
+def test_what_is_said_of_onednn_is_what_tensorflow_does():
     from tensorflow.python.util import _pywrap_util_port
 
     used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
