@@ -119,7 +119,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, sta
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be read")
-@pytest.mark.parametrize("count", [3, pytest.param(200, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.campaign)])
 def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices, count):
     """It may lie where nothing is read, and then the checkpoint is restored as it was saved."""
     for _ in range(count):

@@ -20,8 +20,8 @@ from gan_tf.rundir import RunDir
 ROOT = Path(__file__).resolve().parent.parent
 # An epoch of one step, so that each row of the history is a step; 15 images make uneven shares.
 ONE_STEP = ["--dataset=synthetic", "--max-images=15", "--batch-size=15", "--snapshot-epochs=1"]
-# 16 batches of 6, the last one of 2, so that with three or four workers some have no share of it.
-SHORT = ["--dataset=synthetic", "--max-images=92", "--batch-size=6", "--snapshot-epochs=1"]
+# 8 batches of 6.
+SHORT = ["--dataset=synthetic", "--max-images=48", "--batch-size=6", "--snapshot-epochs=1"]
 LOSSES = ("generator_loss", "discriminator_loss")
 
 
@@ -375,7 +375,7 @@ def fifty_steps_alone():
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 4])
 def test_fifty_steps_equal_those_of_one_process(tmp_path, fifty_steps_alone, count):
     program = [sys.executable, "-c", _FIFTY_STEPS]
     with Workers(tmp_path / "many", count, program=program) as workers:
@@ -390,14 +390,15 @@ def test_fifty_steps_equal_those_of_one_process(tmp_path, fifty_steps_alone, cou
 
 @pytest.mark.campaign
 def test_one_process_goes_on_with_four_and_back(tmp_path):
-    train_alone(tmp_path / "one", *SHORT, "--epochs=3")
+    flags = [*SHORT, "--max-images=44"]  # the last batch of 2: workers 2 and 3 have no share of it
+    train_alone(tmp_path / "one", *flags, "--epochs=3")
     folder = tmp_path / "changing"
-    train_alone(folder, *SHORT, "--epochs=1")
-    with Workers(folder, 4, *SHORT, "--epochs=2") as workers:
+    train_alone(folder, *flags, "--epochs=1")
+    with Workers(folder, 4, *flags, "--epochs=2") as workers:
         assert set(workers.wait().values()) == {0}
     assert "replicas is 4, was 1" in workers.failed_with(0)
     assert not any(workers.failed_with(index) for index in (1, 2, 3))
-    train_alone(folder, *SHORT, "--epochs=3")
+    train_alone(folder, *flags, "--epochs=3")
     assert_close(folder, tmp_path / "one", first=1e-6, later=1e-4)
 
 
@@ -408,14 +409,14 @@ def test_bad_days_of_three_workers_change_no_bit(tmp_path):
     with Workers(tmp_path / "undisturbed", 3, *SHORT, epochs) as workers:
         assert_trained(workers)
 
-    for victim, step in (0, 16), (2, 32):
+    for victim, step in (0, 8), (2, 16):
         with Workers(folder, 3, *SHORT, epochs) as workers:
             workers.wait_for_step(step)
             if victim:
                 workers.processes[1].send_signal(signal.SIGSTOP)
                 time.sleep(20)
                 workers.processes[1].send_signal(signal.SIGCONT)
-                workers.wait_for_step(step + 16)
+                workers.wait_for_step(step + 8)
             workers.processes[victim].kill()
             killed = time.monotonic()
             codes = workers.wait(30)
@@ -426,17 +427,17 @@ def test_bad_days_of_three_workers_change_no_bit(tmp_path):
                 assert f"worker {victim} ({workers.addresses[victim]}) is gone" in line
                 assert "goes on from step" in line
 
-    for signalled, number, code, step in (0, signal.SIGINT, 130, 64), (2, signal.SIGTERM, 143, 80):
+    for signalled, number, code, step in (0, signal.SIGINT, 130, 32), (2, signal.SIGTERM, 143, 40):
         with Workers(folder, 3, *SHORT, epochs) as workers:
             workers.wait_for_step(step)
             workers.processes[signalled].send_signal(number)
             codes = workers.wait(60)
         assert codes == {index: code if index == signalled else 143 for index in range(3)}
-        assert RunDir(folder).checkpoint_steps()[0] < 112
+        assert RunDir(folder).checkpoint_steps()[0] < 56
 
     with Workers(folder, 3, *SHORT, epochs) as workers:
         assert_trained(workers)
-    assert weights(folder, 112) == weights(tmp_path / "undisturbed", 112)
+    assert weights(folder, 56) == weights(tmp_path / "undisturbed", 56)
 
 
 @pytest.mark.campaign

@@ -17,9 +17,9 @@ from gan_tf.evaluation.evaluate import COUNT, References, evaluate, load_referen
 _SHOWN = ["fcd", "kid", "density", "coverage", "unclaimed_share", "memorisation_score", "variety"]
 
 
-def rungs(references: References) -> dict:
+def rungs(references: References, count: int = COUNT) -> dict:
     """Returns `[count, 28, 28, 1]` float32 in [-1, 1] by what is wrong with them."""
-    train = scaled(references.train_images[:COUNT])
+    train = scaled(references.train_images[:count])
     test = scaled(references.test_images)
     random = np.random.default_rng(0)
 
@@ -27,7 +27,7 @@ def rungs(references: References) -> dict:
         noise = random.normal(0, grey_levels / 127.5, train.shape)
         return np.clip(train + noise, -1, 1).astype(np.float32)
 
-    more = scaled(references.train_images[: COUNT * 6 // 5])
+    more = scaled(references.train_images[: count * 6 // 5])
     _, labels = references.classifier(more)
     sandal = references.classifier.class_names.index("Sandal")
     halved = train.copy()
@@ -35,21 +35,22 @@ def rungs(references: References) -> dict:
     return {
         "test images": test,
         "training images": train,
-        "half of them training images": np.concatenate([train[: COUNT // 2], test[: COUNT // 2]]),
+        "half of them training images": np.concatenate([train[: count // 2], test[: count // 2]]),
         "noise of 16 grey levels": with_noise(16),
         "noise of 32 grey levels": with_noise(32),
         "noise of 64 grey levels": with_noise(64),
         "blurred by 1 pixel": scipy.ndimage.gaussian_filter(train, [0, 1, 1, 0]),
-        "no sandals": more[labels != sandal][:COUNT],
-        "ten images, 1,000 times each": np.repeat(train[:10], COUNT // 10, axis=0),
+        "no sandals": more[labels != sandal][:count],
+        "ten images, again and again": np.repeat(train[:10], count // 10, axis=0),
         "the right half missing": halved,
         "nothing but noise": random.uniform(-1, 1, train.shape).astype(np.float32),
     }
 
 
-def measure(references: References) -> dict:
+def measure(references: References, count: int = COUNT) -> dict:
     """Returns what `evaluate` says of each rung."""
-    return {name: evaluate(images, references) for name, images in rungs(references).items()}
+    images = rungs(references, count)
+    return {name: evaluate(images, references) for name, images in images.items()}
 
 
 if __name__ == "__main__":

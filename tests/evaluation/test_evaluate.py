@@ -113,8 +113,8 @@ def test_a_run_evaluated_afterwards_gets_its_table(prepared, run_copy, in_proces
 
 @pytest.fixture(scope="module")
 def results(real_data_dir):
-    """What is said of each kind of bad images."""
-    return ladder.measure(evaluate.load_references(TrainConfig(data_dir=real_data_dir)))
+    """What is said of each kind of bad images; fewer than in docs/evaluation.md, to save time."""
+    return ladder.measure(evaluate.load_references(TrainConfig(data_dir=real_data_dir)), 4000)
 
 
 @pytest.mark.real_data
@@ -150,8 +150,8 @@ def test_a_missing_class_is_seen(results):
 @pytest.mark.real_data
 @pytest.mark.campaign
 def test_collapse_is_seen(results):
-    result = results["ten images, 1,000 times each"]
-    assert result["coverage"] < 0.02 < 0.9 < result["coverage_floor"]
+    result = results["ten images, again and again"]
+    assert result["coverage"] < 0.02 < 0.8 < result["coverage_floor"]
 
 
 @pytest.mark.real_data
