@@ -49,8 +49,8 @@ def rungs(references: References, count: int = COUNT) -> dict:
 
 def measure(references: References, count: int = COUNT) -> dict:
     """Returns what `evaluate` says of each rung."""
-    images = rungs(references, count)
-    return {name: evaluate(images, references) for name, images in images.items()}
+    bad = rungs(references, count)
+    return {name: evaluate(images, references) for name, images in bad.items()}
 
 
 if __name__ == "__main__":
