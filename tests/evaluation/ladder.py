@@ -17,7 +17,7 @@ from gan_tf.evaluation.evaluate import COUNT, References, evaluate, load_referen
 _SHOWN = ["fcd", "kid", "density", "coverage", "unclaimed_share", "memorisation_score", "variety"]
 
 
-def rungs(references: References, count: int = COUNT) -> dict:
+def rungs(references: References, count: int) -> dict:
     """Returns `[count, 28, 28, 1]` float32 in [-1, 1] by what is wrong with them."""
     train = scaled(references.train_images[:count])
     test = scaled(references.test_images)
@@ -41,7 +41,7 @@ def rungs(references: References, count: int = COUNT) -> dict:
         "noise of 64 grey levels": with_noise(64),
         "blurred by 1 pixel": scipy.ndimage.gaussian_filter(train, [0, 1, 1, 0]),
         "no sandals": more[labels != sandal][:count],
-        "ten images, again and again": np.repeat(train[:10], count // 10, axis=0),
+        "ten images, 1,000 times each": np.repeat(train[:10], COUNT // 10, axis=0),
         "the right half missing": halved,
         "nothing but noise": random.uniform(-1, 1, train.shape).astype(np.float32),
     }
