@@ -5,10 +5,9 @@ Importing this package does not import TensorFlow: what needs it is loaded at fi
 
 import importlib
 
+from gan_tf._version import __version__
 from gan_tf.config import TrainConfig
-from gan_tf.errors import RunFailed, UserError
-
-__version__ = "2.0.0"
+from gan_tf.system.errors import RunFailed, UserError
 
 _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
@@ -19,10 +18,10 @@ _LOADED_AT_FIRST_USE = {
     "evaluate_snapshot": "gan_tf.evaluation.evaluate",
     "sample_class": "gan_tf.evaluation.choose",
     "write_neighbours": "gan_tf.evaluation.neighbours",
-    "plot_losses": "gan_tf.artifacts",
+    "plot_losses": "gan_tf.run.artifacts",
     "write_report": "gan_tf.report",
 }
-__all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
+__all__ = ["__version__", "TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 
 
 def __getattr__(name):

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import environment
 from gan_tf.config import PRECISIONS, TrainConfig
 from gan_tf.gan import Gan
 from gan_tf.noise import make_noise
 from gan_tf.snapshots import Snapshot
+from gan_tf.system import environment
 
 BATCH_SIZES = (16, 32, 64)
 _ROUNDS = 9

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from gan_tf.commands import COMMANDS
-from gan_tf.errors import RunFailed, UserError, with_flags
+from gan_tf.system.errors import RunFailed, UserError, with_flags
 
 
 def main(argv=None, command: str | None = None) -> int:

@@ -9,10 +9,10 @@ from json import dumps
 from pathlib import Path
 
 from gan_tf.config import RECIPES, TrainConfig
-from gan_tf.console import import_tensorflow, say, say_finished
-from gan_tf.errors import UserError, flag
-from gan_tf.files import check_name
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
+from gan_tf.system.console import import_tensorflow, say, say_finished
+from gan_tf.system.errors import UserError, flag
+from gan_tf.system.files import check_name
 
 _DEFAULT_RUN_DIR = TrainConfig().run_folder
 
@@ -96,7 +96,7 @@ def _gif_flags(parser):
 
 
 def _gif(run_dir, **choices):
-    from gan_tf import artifacts
+    from gan_tf.run import artifacts
 
     say(artifacts.write_gif(RunDir(run_dir), **choices))
 
@@ -114,7 +114,7 @@ def _draw_flags(parser):
 
 
 def _draw(run_dir, epochs):
-    from gan_tf import artifacts
+    from gan_tf.run import artifacts
 
     say("\n".join(map(str, artifacts.draw(RunDir(run_dir), epochs))))
 

@@ -7,9 +7,10 @@ import os
 import struct
 from pathlib import Path
 
-from gan_tf.errors import UserError
-from gan_tf.files import check_name
+from gan_tf.system.errors import UserError
+from gan_tf.system.files import check_name
 
+GRID_COUNT = 16  # images in a run's own grids, as in the TensorFlow tutorial
 PRECISIONS = ("float32", "bfloat16")
 UPDATES = ("simultaneous", "alternating")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-import gan_tf
-from gan_tf import files
-from gan_tf.errors import UserError
+from gan_tf._version import __version__
 from gan_tf.models import make_generator
 from gan_tf.snapshots import Snapshot, named_weights
+from gan_tf.system import files
+from gan_tf.system.errors import UserError
 
 FORMATS = {"keras": ".keras", "saved-model": "", "npz": ".npz", "onnx": ".onnx"}
 
@@ -56,7 +56,7 @@ def export_generator(snapshot: Snapshot, path, format: str = "keras") -> Path:
         with files.written_whole(path) as unfinished:
             _write_model(unfinished, _plain(snapshot), format)
     record = {
-        "gan_tf": gan_tf.__version__,
+        "gan_tf": __version__,
         "origin": snapshot.origin,
         "epoch": snapshot.epoch,
         "sha256": _hashes(path),

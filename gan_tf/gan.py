@@ -4,11 +4,11 @@ import threading
 
 import tensorflow as tf
 
-from gan_tf import environment
 from gan_tf.config import TrainConfig
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
 from gan_tf.noise import make_fixed_noise
+from gan_tf.system import environment
 
 METRICS = (
     "generator_loss",

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from gan_tf.images import GRID_COUNT
+from gan_tf.config import GRID_COUNT
 
 # Training steps count up from 0.
 _FIXED_NOISE_INDEX = -1

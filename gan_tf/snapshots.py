@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import checkpoints, environment, files, images
 from gan_tf.config import TrainConfig, still_known, whole_number
-from gan_tf.errors import UserError, one_line
 from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
-from gan_tf.rundir import RunDir
+from gan_tf.run import checkpoints, images
+from gan_tf.run.rundir import RunDir
+from gan_tf.system import environment, files
+from gan_tf.system.errors import UserError, one_line
 
 # The generators that come with the package, by the recipe that they were trained with.
 PRETRAINED = {

@@ -10,25 +10,19 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import (
-    artifacts,
-    board,
-    checkpoints,
-    console,
-    data,
-    distribution,
-    environment,
-    interrupts,
-)
+from gan_tf import data
 from gan_tf.config import OWN_IMAGES, TrainConfig
-from gan_tf.errors import RunFailed, UserError, one_line
+from gan_tf.distributed import distribution
+from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
+from gan_tf.evaluation.variety import variety
 from gan_tf.gan import METRICS
 from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
 from gan_tf.report import write_report
-from gan_tf.rundir import RunDir
+from gan_tf.run import artifacts, checkpoints, tensorboard
+from gan_tf.run.rundir import RunDir
 from gan_tf.snapshots import Snapshot, generate
-from gan_tf.variety import COUNT as VARIETY_COUNT
-from gan_tf.variety import variety
+from gan_tf.system import console, environment, interrupts
+from gan_tf.system.errors import RunFailed, UserError, one_line
 
 # What TensorFlow and oneDNN raise where memory ends.
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, MemoryError)
@@ -188,7 +182,7 @@ class _Training:
         epochs_done = self._position()[0]
         summaries = tf.summary.create_noop_writer()
         if self.workers.is_chief:
-            summaries = board.make_writer(self.run.path)
+            summaries = tensorboard.make_writer(self.run.path)
         with interrupts.StopRequest() as stop, summaries.as_default():
             for epoch in range(epochs_done + 1, self.config.epochs + 1):
                 self._train_epoch(epoch, stop)
@@ -227,7 +221,9 @@ class _Training:
                 said = f"training on {len(self.images)} images"
             console.say(f"{self.run.path}: {said}")
             if begins:  # later, another setting would change the last bits
-                for hint in environment.hints(self.config, environment.processor_features()):
+                for hint in environment.hints(
+                    self.config.precision, environment.processor_features()
+                ):
                     console.say(hint)
 
     def _begin(self):
@@ -321,7 +317,7 @@ class _Training:
         scores = {}
         if self.references and epoch % self.config.evaluate_every == 0:
             scores = self._evaluate(snapshot)
-        board.write_epoch(self.run.path, row | scores, grid)
+        tensorboard.write_epoch(self.run.path, row | scores, grid)
         with artifacts.only_warned_of():
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
             if kept:

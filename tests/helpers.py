@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL_IMAGES, SMALL_STEPS = 80, 5  # of an epoch of the small run; a step of another size is slow
@@ -122,7 +122,7 @@ def assert_same_outcome(run_dir, other):
 _LAUNCHER = """
 import json, os, sys
 from gan_tf.cli import main
-from gan_tf.console import import_tensorflow
+from gan_tf.system.console import import_tensorflow
 import_tensorflow()
 import gan_tf.training
 

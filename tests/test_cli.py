@@ -8,8 +8,8 @@ import pytest
 from helpers import ROOT, SMALL, command, contents, refusal, remove_checkpoint, small
 
 import gan_tf
-from gan_tf.lock import NAME as LOCK
-from gan_tf.rundir import RunDir
+from gan_tf.run.lock import NAME as LOCK
+from gan_tf.run.rundir import RunDir
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux only")
 

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from gan_tf import UserError, export_generator, images, load_pretrained, load_snapshot
+from gan_tf import UserError, export_generator, load_pretrained, load_snapshot
+from gan_tf.run import images
 
 # Programs that have never heard of gan_tf: they read noise and write images.
 READERS = {

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from gan_tf import environment
 from gan_tf import fast_layers as layers
+from gan_tf.system import environment
 
 CONV, TRANSPOSE = "Conv2D", "Conv2DTranspose"
 

@@ -40,7 +40,7 @@ from helpers import (
 from PIL import Image
 
 import gan_tf
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 EAGER_TO_SAVE = "gan_tf.training.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
 LAST = f"ckpt-{3 * SMALL_STEPS}"
@@ -357,9 +357,9 @@ def write_files(folder, version):
     """Writes each kind of file of a run, in one of several versions."""
     import numpy as np
 
-    from gan_tf import artifacts, images
     from gan_tf.config import TrainConfig
-    from gan_tf.rundir import RunDir
+    from gan_tf.run import artifacts, images
+    from gan_tf.run.rundir import RunDir
 
     run = RunDir(folder)
     names = ["step", "generator_loss", "discriminator_loss"]
@@ -522,7 +522,8 @@ SLOW_DISK = (
     EAGER_TO_SAVE
     + """
 import time
-from gan_tf import checkpoints, files
+from gan_tf.run import checkpoints
+from gan_tf.system import files
 def slow_sync(path):
     if path.name.startswith("ckpt-7."):
         open(path.parent.parent / "slow", "w").close()
@@ -628,7 +629,7 @@ def test_13_damaged_prepared_data_is_named_with_the_folder_to_delete(
 # 14: a network that refuses is in test_data.py; here one that swallows everything.
 def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, monkeypatch):
     """TFDS by itself gives up after 205 s."""
-    monkeypatch.setattr("gan_tf.data._NETWORK_SECONDS", 1)  # in place of 10, to save time
+    monkeypatch.setattr("gan_tf.data.loading._NETWORK_SECONDS", 1)  # in place of 10, to save time
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for scheme in ["http", "https"]:
             monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -11,32 +11,27 @@ from helpers import ROOT
 # not there yet is no error; a file that is not named here is.
 ORDER = [
     *["__main__", "cli", "commands"],
-    *["training", "benchmark", "report", "evaluation", "export"],
-    *["snapshots", "distribution", "cluster", "messages", "addresses", "gan"],
-    "artifacts",
-    *["checkpoints", "rundir", "lock"],
-    *["models", "losses", "noise", "fast_layers"],
-    *["data", "image_folder", "synthetic"],
-    *["board", "images", "plots", "variety"],
+    *["training", "benchmark", "report", "evaluation", "export", "snapshots"],
+    *["distributed", "gan"],
+    "run",
+    *["models", "losses", "noise", "fast_layers", "data"],
     "minimax",
-    *["environment", "interrupts", "console", "config", "files", "errors"],
+    *["config", "system", "_version"],
 ]
-GROUND_FLOOR = {"environment", "interrupts", "console", "config", "files", "errors"}
+GROUND_FLOOR = {"config", "system", "_version"}
 WITHOUT_TENSORFLOW = [
     *[
         "__init__",
         "__main__",
         "cli",
         "commands",
-        "artifacts",
-        "rundir",
-        "lock",
-        "images",
-        "plots",
+        "_version",
+        "config",
         "report",
         "minimax",
     ],
-    *["interrupts", "console", "config", "files", "errors"],
+    *[f"run.{name}" for name in ("artifacts", "rundir", "lock", "images", "plots")],
+    *[f"system.{name}" for name in ("interrupts", "console", "files", "errors")],
 ]
 
 

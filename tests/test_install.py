@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT, command, contents
 
 import gan_tf
-from gan_tf import images
+from gan_tf.run import images
 
 
 @pytest.fixture(scope="module")

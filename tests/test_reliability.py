@@ -13,7 +13,7 @@ import pytest
 from helpers import ROOT, assert_same_outcome, command, contents, refusal, small
 
 from gan_tf import TrainConfig, load_pretrained, train
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 campaign = pytest.mark.campaign
 TINY = ["--dataset=synthetic", "--max-images=64", "--batch-size=32", "--epochs=1", "--latent-dim=4"]
@@ -67,7 +67,7 @@ def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, i
         (folder / name).write_text(content)
         refusal("train", *TINY, "--run-dir", folder, "--overwrite", run=in_process)
         assert (folder / name).read_text() == content
-        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.lock"}
+        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.run.lock"}
 
 
 @campaign

@@ -9,7 +9,7 @@ import imageio.v3 as imageio
 import numpy as np
 from helpers import ROOT
 
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 RESULTS = ROOT / "docs" / "results"
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")

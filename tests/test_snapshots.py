@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, refusal, remove, truncate
 
-from gan_tf import TrainConfig, UserError, export_generator, images, load_pretrained, load_snapshot
+from gan_tf import TrainConfig, UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.config import RECIPES
+from gan_tf.run import images
 from gan_tf.snapshots import PRETRAINED, write_images
 
 

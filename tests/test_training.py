@@ -12,10 +12,11 @@ from helpers import (
     remove_checkpoint,
 )
 
-from gan_tf import TrainConfig, UserError, images, train
+from gan_tf import TrainConfig, UserError, train
 from gan_tf.gan import METRICS
-from gan_tf.lock import NAME as LOCK
-from gan_tf.rundir import RunDir
+from gan_tf.run import images
+from gan_tf.run.lock import NAME as LOCK
+from gan_tf.run.rundir import RunDir
 
 
 def small_config(folder, **changes):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from gan_tf.config import whole_number
-from gan_tf.errors import UserError
 from gan_tf.evaluation.classifier import load_classifier
 from gan_tf.evaluation.evaluate import at
 from gan_tf.snapshots import BATCH
+from gan_tf.system.errors import UserError
 
 # A class of which there is less than one in a thousand images is one that the generator does not
 # make: of real images each class of the known data sets is a tenth.

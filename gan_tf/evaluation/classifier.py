@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import data, files
+from gan_tf import data
 from gan_tf.config import TrainConfig
-from gan_tf.console import say
-from gan_tf.errors import UserError, one_line
+from gan_tf.system import files
+from gan_tf.system.console import say
+from gan_tf.system.errors import UserError, one_line
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "fashion_mnist_classifier.npz"
 FEATURES = 64

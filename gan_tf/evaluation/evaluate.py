@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf import artifacts, console, data, files
+from gan_tf import data
 from gan_tf.config import TrainConfig, whole_number
-from gan_tf.errors import UserError, one_line
 from gan_tf.evaluation import metrics
 from gan_tf.evaluation.classifier import Classifier, load_classifier
-from gan_tf.rundir import RunDir
+from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
+from gan_tf.evaluation.variety import variety
+from gan_tf.run import artifacts
+from gan_tf.run.rundir import RunDir
 from gan_tf.snapshots import Snapshot, load_snapshot
-from gan_tf.variety import COUNT as VARIETY_COUNT
-from gan_tf.variety import variety
+from gan_tf.system import console, files
+from gan_tf.system.errors import UserError, one_line
 
 COUNT = 10_000  # of generated images, as many as there are test images
 FEWEST = 1000

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from gan_tf import data, files
+from gan_tf import data
 from gan_tf.evaluation import metrics
 from gan_tf.evaluation.evaluate import References, at, load_references
-from gan_tf.images import ZOOM, make_grid, side_by_side, to_uint8, with_caption, write_png
+from gan_tf.run.images import ZOOM, make_grid, side_by_side, to_uint8, with_caption, write_png
+from gan_tf.system import files
 
 _NEAREST = 5
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_tf.errors import UserError
 from gan_tf.minimax.games import QuadraticGame
+from gan_tf.system.errors import UserError
 
 # A coordinate beyond this is called divergence. Squares and cubes of it are still far from
 # overflow, so that neither the run nor what is computed from it (f, the duality gap) ever becomes

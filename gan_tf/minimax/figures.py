@@ -9,10 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_tf import minimax
-from gan_tf.errors import UserError
-from gan_tf.files import written_whole
 from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
+from gan_tf.system.errors import UserError
+from gan_tf.system.files import written_whole
 
 # Okabe & Ito's colours: told apart with every common kind of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"

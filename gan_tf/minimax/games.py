@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_tf.errors import UserError
+from gan_tf.system.errors import UserError
 
 
 class Game(NamedTuple):

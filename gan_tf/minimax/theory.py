@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from gan_tf.errors import UserError
 from gan_tf.minimax.dynamics import require_known, require_proximal_point
+from gan_tf.system.errors import UserError
 
 
 def update_matrix(game, dynamics, step_x, step_y):

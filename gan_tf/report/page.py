@@ -11,13 +11,13 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from gan_tf.errors import UserError
-from gan_tf.files import written_whole
 from gan_tf.report import curves, story
 from gan_tf.report import live as live_part
 from gan_tf.report.health import absent, epochs_as_text, findings
 from gan_tf.report.runs import read_run
 from gan_tf.report.toy import toy
+from gan_tf.system.errors import UserError
+from gan_tf.system.files import written_whole
 
 _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")

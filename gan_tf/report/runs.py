@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf import images
-from gan_tf.errors import UserError
-from gan_tf.rundir import RunDir
-from gan_tf.variety import variety
+from gan_tf.evaluation.variety import variety
+from gan_tf.run import images
+from gan_tf.run.rundir import RunDir
+from gan_tf.system.errors import UserError
 
 _LARGEST = 1e15  # no loss or norm comes near it; sums of squares stay finite
 _SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged

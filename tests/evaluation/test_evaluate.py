@@ -8,7 +8,7 @@ from helpers import refusal
 from gan_tf import TrainConfig, UserError
 from gan_tf.evaluation import evaluate
 from gan_tf.evaluation.classifier import SHIPPED, read_classifier
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 KEYS = (
     "classifier images fcd fcd_floor kid kid_std_error density coverage class_shares"

@@ -10,7 +10,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gan_tf import minimax
-from gan_tf.errors import UserError
 from gan_tf.minimax import (
     BILINEAR_GAME,
     DYNAMICS,
@@ -20,6 +19,7 @@ from gan_tf.minimax import (
     answers,
     theory,
 )
+from gan_tf.system.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("error")
 

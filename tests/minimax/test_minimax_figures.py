@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from gan_tf import minimax
-from gan_tf.errors import UserError
 from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame, figures
+from gan_tf.system.errors import UserError
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),

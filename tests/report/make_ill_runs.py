@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from gan_tf import TrainConfig, train
-from gan_tf.rundir import RunDir
+from gan_tf.run.rundir import RunDir
 
 FOLDER = Path(__file__).with_name("ill_runs")
 # What differs from the defaults.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 
-from gan_tf.images import write_png
 from gan_tf.report import Run, read_run, write_report
-from gan_tf.rundir import RunDir
+from gan_tf.run.images import write_png
+from gan_tf.run.rundir import RunDir
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _SIDE = 366  # of a grid, in the frames of training.gif above their captions

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from conftest import open_page
 
-from gan_tf.images import to_uint8
 from gan_tf.minimax import DYNAMICS, QuadraticGame, predicted_rate, simulate
 from gan_tf.report import live, write_report
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
+from gan_tf.run.images import to_uint8
 from gan_tf.snapshots import generate, load_pretrained
 
 

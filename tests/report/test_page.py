@@ -14,11 +14,11 @@ from helpers import ROOT, refusal, small
 from make_published_page import read_published_run
 
 import gan_tf
+from gan_tf.evaluation.variety import variety
 from gan_tf.report import curves, read_run, story
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
-from gan_tf.rundir import RunDir, write_table
-from gan_tf.variety import variety
+from gan_tf.run.rundir import RunDir, write_table
 
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
 PAGE = ROOT / "docs" / "report.html"

@@ -1,0 +1,12 @@
+"""Training images in memory, and batches of them as a pure function of (seed, epoch)."""
+
+from gan_tf.data.loading import (
+    batches,
+    class_names,
+    load_images,
+    load_labelled,
+    prepared_dir,
+    scaled,
+)
+
+__all__ = ["batches", "class_names", "load_images", "load_labelled", "prepared_dir", "scaled"]

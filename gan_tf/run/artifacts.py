@@ -1,0 +1,185 @@
+"""What a run shows, drawn from its tables and grids at any time: curves, GIF, epochs in a row."""
+
+import contextlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from gan_tf.config import GRID_COUNT, whole_number
+from gan_tf.run import images
+from gan_tf.run.rundir import RunDir
+from gan_tf.system import files
+from gan_tf.system.errors import RunFailed, UserError, one_line
+
+_DRAWN = (  # columns of history.csv
+    "generator_loss",
+    "discriminator_loss",
+    "generator_loss_std",
+    "discriminator_loss_std",
+)
+_LONGEST_MS = 655_350  # a GIF counts hundredths of a second in 16 bits
+
+
+def write_samples(run: RunDir, epoch: int, samples) -> np.ndarray:
+    """Writes the grid of an epoch, and returns its pixels.
+
+    Args:
+      run: the run.
+      epoch: whole number >= 1.
+      samples: `[count, height, width, 1]` float in [-1, 1].
+
+    Returns:
+      `[grid_height, grid_width]` uint8.
+    """
+    with run.writing(run.sample_path(epoch)) as unfinished:
+        return images.write_samples(unfinished, samples)
+
+
+def write_training_images(run: RunDir, training_images):
+    """Writes the first 16 training images as a grid, so that a user sees what is trained on.
+
+    Args:
+      run: the run.
+      training_images: `[count, 28, 28, 1]` uint8.
+    """
+    with run.writing(run.training_images_path) as unfinished:
+        grid = images.make_grid(training_images[:GRID_COUNT], images.ZOOM)
+        images.write_png(unfinished, grid)
+
+
+def plot_losses(run_dir):
+    """Returns the loss curves of a run, for a notebook or another program.
+
+    Args:
+      run_dir: folder of the run; its history.csv holds at least one epoch.
+
+    Returns:
+      A `matplotlib.figure.Figure`.
+
+    Raises:
+      UserError: there is no such run, or its tables are damaged or empty.
+    """
+    from gan_tf.run import plots  # here, as Matplotlib takes half a second to import
+
+    run = RunDir(run_dir)
+    config, _ = run.read_config()
+    return plots.draw_loss_curves(_history(run), config.snapshot_epochs)
+
+
+def write_loss_curves(run: RunDir, marked_epochs):
+    """Draws loss_curves.png from history.csv."""
+    from gan_tf.run import plots
+
+    with run.writing(run.loss_curves_path) as unfinished:
+        plots.write_loss_curves(unfinished, _history(run), marked_epochs)
+
+
+def write_quality(run: RunDir):
+    """Draws quality.png from evaluation.csv."""
+    from gan_tf.run import plots
+
+    with run.writing(run.quality_path) as unfinished:
+        plots.write_quality(unfinished, run.read_evaluation())
+
+
+def write_epochs(run: RunDir, epochs):
+    """Draws epochs.png: training images, and the same noise after some epochs, side by side.
+
+    Args:
+      run: the run.
+      epochs: which ones; those that have no grid yet are left out.
+
+    Raises:
+      UserError: there is no grid yet, or one is damaged.
+    """
+    panels = []
+    if run.training_images_path.exists():
+        panels.append(_captioned(run.training_images_path, "training images"))
+    paths = run.sample_paths()
+    if not paths:
+        raise UserError(f"nothing to draw: {run.samples} holds no epoch_*.png yet")
+    for epoch in sorted({*epochs} & {*paths} or {max(paths)}):
+        panels.append(_captioned(paths[epoch], f"generated, epoch {epoch}"))
+    with run.writing(run.epochs_path) as unfinished:
+        images.write_png(unfinished, images.side_by_side(panels))
+
+
+def draw(run: RunDir, epochs=None) -> list[Path]:
+    """Draws loss_curves.png and epochs.png again, and returns their paths.
+
+    Args:
+      run: the run.
+      epochs: which ones to lay side by side; by default those whose generator is kept.
+
+    Raises:
+      UserError: there is no run, or no epoch of it is done yet.
+    """
+    config, _ = run.read_config()
+    write_loss_curves(run, config.snapshot_epochs)
+    write_epochs(run, [*config.snapshot_epochs, config.epochs] if epochs is None else epochs)
+    return [run.loss_curves_path, run.epochs_path]
+
+
+def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000) -> str:
+    """Animates the grids of the run so far, in the order of their epochs.
+
+    Args:
+      run: the run.
+      output: the file, training.gif in the run's folder if None.
+      frame_ms: how long each frame stands, in milliseconds, 10 to 655,350; GIF counts in tens.
+      hold_ms: how long the last frame stands.
+
+    Returns:
+      What was made, in one line.
+
+    Raises:
+      UserError: there are no grids yet, one is damaged or of another size, or a duration is out of
+        range.
+    """
+    for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
+        whole_number(name, value, at_least=10, at_most=_LONGEST_MS)
+    paths = run.sample_paths()
+    if not paths:
+        raise UserError(f"no frames for a GIF: {run.samples} holds no epoch_*.png yet")
+    frames = []
+    for epoch, path in paths.items():
+        frames.append(_captioned(path, f"epoch {epoch}"))
+        if frames[-1].shape != frames[0].shape:
+            raise UserError(
+                f"{path} is not of the size of the first frame, {next(iter(paths.values()))}:"
+                " remove the one that is foreign to the run"
+            )
+    output = run.gif_path if output is None else Path(output)
+    with files.written_whole(output) as unfinished:
+        images.write_gif(unfinished, frames, frame_ms, hold_ms)
+    height, width = frames[0].shape
+    seconds = (frame_ms * (len(frames) - 1) + hold_ms) / 1000
+    return (
+        f"{output}: {len(frames)} frames of {width} x {height} pixels, {seconds:.1f} s,"
+        f" {output.stat().st_size / 1e6:.2f} MB"
+    )
+
+
+def _history(run):
+    if history := run.read_history(columns=_DRAWN):
+        return history
+    raise UserError(f"{run.history_path} holds no epoch yet")
+
+
+def _captioned(path, text):
+    return images.with_caption(images.read_png(path), text)
+
+
+@contextlib.contextmanager
+def only_warned_of():
+    """Turns what a drawing library raises into a warning: no picture is worth a checkpoint.
+
+    A full disk, or a run that is no longer our own, still ends the run.
+    """
+    try:
+        yield
+    except RunFailed:
+        raise
+    except Exception as error:
+        warnings.warn(f"a picture could not be drawn, and the run goes on ({one_line(error)})")

@@ -1,0 +1,153 @@
+"""Everything that a resume needs: saved, found, verified, restored."""
+
+import math
+import shutil
+import warnings
+from pathlib import Path
+
+import tensorflow as tf
+
+from gan_tf.run.rundir import RunDir
+from gan_tf.system.errors import RunFailed, UserError, one_line
+from gan_tf.system.files import disk_full, entries, is_disk_full, sync
+
+_KEPT = 2
+# What tf.train.Checkpoint raises for damaged files: which one depends on where the damage is.
+_UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+
+
+def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
+    """Writes `ckpt-STEP` to the disk, then removes all but the newest two up to it.
+
+    One of a later step is there if it could not be read. It stays until its step comes again.
+
+    Raises:
+      RunFailed: the disk is full, or the run is no longer this process's own.
+    """
+    run.check_held()
+    _write(checkpoint, run.checkpoint_path(step))
+    for old in [other for other in run.checkpoint_steps() if other <= step][_KEPT:]:
+        for path in _files(run.checkpoint_path(old)):
+            path.unlink()
+
+
+def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
+    """Restores the newest checkpoint that can be read, and warns of each newer one that cannot.
+
+    The folder is searched by name: TensorFlow's own `checkpoint` state file may be gone or wrong,
+    and a run that seems to have no checkpoint would start afresh.
+
+    Returns:
+      Its step, or None where the folder holds no checkpoint.
+
+    Raises:
+      UserError: there are checkpoints, and none of them can be read; or one is whole and fits
+        another version of this program.
+    """
+    steps = run.checkpoint_steps()
+    reasons = {}
+    for step in steps:
+        path = run.checkpoint_path(step)
+        try:
+            checkpoint.read(str(path)).assert_consumed()
+        except _UNREADABLE as error:
+            if _is_whole(path):
+                raise UserError(
+                    f"{path} is whole, but holds other variables than this version of gan_tf"
+                    f" trains ({one_line(error)}): go on with the version that {run.config_path}"
+                    " names, or name another `run_dir`"
+                ) from error
+            reasons[path] = one_line(error)
+            continue
+        for unreadable, reason in reasons.items():
+            warnings.warn(f"{unreadable} cannot be read, going on from {path.name} ({reason})")
+        return step
+    if steps and steps != [0]:  # one of step 0 alone is a run that was killed as it began
+        names = ", ".join(f"{path.name}: {reason}" for path, reason in reasons.items())
+        raise UserError(
+            f"no checkpoint in {run.checkpoints} can be read ({names}): bring one back from a copy,"
+            " or add `overwrite` to start again from epoch 0"
+        )
+    return None
+
+
+def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Variable):
+    """Writes the generator, its average if there is one, and the noise of the run's own samples.
+
+    Raises:
+      RunFailed: as for `save`.
+    """
+    run.check_held()
+    snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
+    _write(snapshot, run.snapshot_path(epoch))
+
+
+def remove_snapshot(run: RunDir, epoch: int):
+    """Removes the generator of an epoch that is no longer worth keeping."""
+    run.check_held()
+    for path in _files(run.snapshot_path(epoch)):
+        path.unlink()
+
+
+def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
+    """Restores a generator from a snapshot or a checkpoint of the training.
+
+    Args:
+      path: the path prefix.
+      generators: Keras models, built, by the names that `save_snapshot` gave them.
+      fixed_noise: `[16, latent_dim]` float32.
+
+    Raises:
+      UserError: the files are damaged or fit another generator.
+    """
+    snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
+    try:
+        snapshot.read(str(path)).assert_existing_objects_matched().expect_partial()
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} cannot be read ({one_line(error)}): choose another `epoch`"
+        ) from error
+
+
+def _is_whole(path):
+    """Tells whether every tensor of a checkpoint can be read, and agrees with its checksum."""
+    try:
+        reader = tf.train.load_checkpoint(str(path))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError):
+        return False
+    return True
+
+
+def _write(checkpoint, path):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write(str(path))  # under a temporary name, then put in place
+        for file in _files(path):
+            sync(file)
+        sync(path.parent)
+    except (tf.errors.OpError, OSError) as error:
+        shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
+        full = is_disk_full(error) if isinstance(error, OSError) else _says_full(error)
+        if full:
+            raise disk_full(path, needed=_size(checkpoint)) from error
+        raise RunFailed(f"cannot write {path} ({one_line(error)})") from error
+
+
+def _says_full(error):
+    # TensorFlow has a type of its own for a full disk, and none for a file that grows too large.
+    return isinstance(error, tf.errors.ResourceExhaustedError) or "too large" in str(error)
+
+
+def _size(checkpoint):
+    """Bytes of the networks and optimizers in a checkpoint, which are nearly all of it."""
+    names = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
+    parts = [getattr(checkpoint, name) for name in names if hasattr(checkpoint, name)]
+    return sum(4 * math.prod(variable.shape) for part in parts for variable in part.variables)
+
+
+def _files(path: Path):
+    """The files of a checkpoint, by its path prefix."""
+    kinds = (f"{path.name}.index", f"{path.name}.data-")
+    return [file for file in entries(path.parent) if file.name.startswith(kinds)]

@@ -1,0 +1,110 @@
+"""From arrays in [-1, 1] to pixels: grey levels, grids, PNG and GIF."""
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gan_tf.system.errors import UserError
+
+_GAP = 2  # pixels between the images of a grid, before it is enlarged
+ZOOM = 3  # side of the square that each pixel becomes in a run's grids
+_CAPTION_HEIGHT = 24  # pixels
+
+
+def to_uint8(images) -> np.ndarray:
+    """Maps [-1, 1] to the grey levels 0 to 255, the same way for every image.
+
+    Args:
+      images: array of any shape, float, in [-1, 1]; what lies outside is clipped.
+
+    Returns:
+      Array of the same shape, uint8, rounded to the nearest level.
+    """
+    return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
+    """Lays images out row by row on a black ground, as near to a square as their number allows.
+
+    Args:
+      images: `[count, height, width, 1]` uint8, count >= 1.
+      zoom: side of the square of pixels that each pixel becomes.
+      columns: images in a row; by default such that the grid is near to a square.
+
+    Returns:
+      `[grid_height, grid_width]` uint8.
+    """
+    count, height, width, _ = images.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    cells = np.zeros([rows * columns, height + _GAP, width + _GAP], np.uint8)
+    cells[:count, _GAP:, _GAP:] = images[..., 0]
+    cells = cells.reshape(rows, columns, height + _GAP, width + _GAP).swapaxes(1, 2)
+    grid = cells.reshape(rows * (height + _GAP), columns * (width + _GAP))
+    return np.pad(grid, [[0, _GAP], [0, _GAP]]).repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def write_samples(path, samples) -> np.ndarray:
+    """Writes generated images as one grid into a PNG, and returns its pixels.
+
+    Args:
+      path: the file.
+      samples: `[count, height, width, 1]` float in [-1, 1].
+
+    Returns:
+      `[grid_height, grid_width]` uint8.
+    """
+    grid = make_grid(to_uint8(samples), zoom=ZOOM)
+    write_png(path, grid)
+    return grid
+
+
+def write_png(path, pixels):
+    """Writes grey levels, `[height, width]` uint8, as a PNG."""
+    Path(path).write_bytes(imageio.imwrite("<bytes>", pixels, extension=".png"))
+
+
+def read_png(path) -> np.ndarray:
+    """Reads a PNG as grey levels, `[height, width]` uint8; a UserError names a damaged one."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} is not a whole PNG: remove it and try again") from error
+
+
+def with_caption(pixels, text: str) -> np.ndarray:
+    """Adds a line of white text below an image `[height, width]` uint8."""
+    height, width = pixels.shape
+    canvas = Image.new("L", [width, height + _CAPTION_HEIGHT])
+    canvas.paste(Image.fromarray(pixels))
+    font = ImageFont.load_default(size=_CAPTION_HEIGHT * 2 // 3)
+    middle = (width / 2, height + _CAPTION_HEIGHT / 2)
+    ImageDraw.Draw(canvas).text(middle, text, fill=255, font=font, anchor="mm")
+    return np.asarray(canvas)
+
+
+def side_by_side(panels) -> np.ndarray:
+    """Lays pictures `[height, width]` uint8 in a row, with black below those that are lower."""
+    height = max(panel.shape[0] for panel in panels)
+    return np.hstack([np.pad(panel, [[0, height - len(panel)], [0, 0]]) for panel in panels])
+
+
+def write_gif(path, frames, frame_ms: int, hold_ms: int):
+    """Writes an animated GIF that plays for ever.
+
+    Args:
+      path: the file.
+      frames: list of `[height, width]` uint8, all of one size, at least one.
+      frame_ms: how long each frame stands, in milliseconds; GIF counts in steps of 10.
+      hold_ms: how long the last frame stands.
+    """
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    if len(frames) == 1:
+        durations = hold_ms  # Pillow takes a list for several frames only
+    film = np.stack(frames)
+    # Encoded in memory first: on a full disk imageio would add lines of its own to the error's.
+    content = imageio.imwrite("<bytes>", film, extension=".gif", duration=durations, loop=0)
+    Path(path).write_bytes(content)

@@ -1,0 +1,1 @@
+"""The machine and the terminal underneath: errors, files, output, signals, environment."""

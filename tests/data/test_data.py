@@ -1,0 +1,176 @@
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import pytest
+from helpers import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
+from PIL import Image
+
+from gan_tf import TrainConfig, UserError
+from gan_tf.data import batches, class_names, load_images, load_labelled
+from gan_tf.data.synthetic import COUNT as SYNTHETIC_IMAGES
+from gan_tf.data.synthetic import synthetic_images
+
+COUNT = 130
+
+
+def numbered_images():
+    """Image number i holds the byte i in every pixel."""
+    return np.arange(COUNT, dtype=np.uint8)[:, None, None, None] * np.ones([1, 28, 28, 1], np.uint8)
+
+
+def numbers(epoch_batches):
+    return [
+        np.rint(batch[:, 0, 0, 0] * 127.5 + 127.5).astype(int).tolist() for batch in epoch_batches
+    ]
+
+
+def test_an_epoch_sees_every_image_once_and_the_last_batch_is_short():
+    epoch = numbers(batches(numbered_images(), 32, seed=0, epoch=1))
+    assert [len(batch) for batch in epoch] == [32, 32, 32, 32, 2]
+    assert sorted(sum(epoch, [])) == list(range(COUNT))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    images = numbered_images()
+    order = numbers(batches(images, 32, seed=3, epoch=4))
+    assert numbers(batches(images, 32, seed=3, epoch=4)) == order
+    assert numbers(batches(images, 32, seed=3, epoch=5)) != order
+    assert numbers(batches(images, 32, seed=4, epoch=4)) != order
+    assert sum(numbers(batches(images, 10, seed=3, epoch=4)), []) == sum(order, [])
+
+
+def test_an_epoch_can_be_entered_in_its_middle():
+    images = numbered_images()
+    for first in range(6):
+        rest = numbers(batches(images, 32, seed=0, epoch=1, first=first))
+        assert rest == numbers(batches(images, 32, seed=0, epoch=1))[first:]
+
+
+def test_pixels_are_scaled_to_the_range_of_tanh():
+    (batch,) = batches(np.array([0, 51, 255], np.uint8)[:, None, None, None], 3, seed=0, epoch=0)
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(np.sort(batch.ravel()), np.float32([-1, -0.6, 1]))
+
+
+def test_synthetic_images_come_from_their_seed():
+    few, more, other = synthetic_images(5, 0), synthetic_images(8, 0), synthetic_images(5, 1)
+    assert few.shape == (5, 28, 28, 1) and few.dtype == np.uint8
+    np.testing.assert_array_equal(few, more[:5])
+    assert (few != other).any()
+    covered = (more > 0).mean(axis=(1, 2, 3))
+    assert (covered > 0.1).all() and (covered < 0.8).all()  # a garment, and ground around it
+    assert len(load_images(TrainConfig(dataset="synthetic"))) == SYNTHETIC_IMAGES
+
+
+def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):
+    folder, images = prepared
+    loaded = load_images(TrainConfig(data_dir=folder))
+    assert loaded.dtype == np.uint8
+    as_set = {image.tobytes() for image in loaded}
+    assert as_set == {image.tobytes() for image in images}  # and no test image
+    np.testing.assert_array_equal(loaded, load_images(TrainConfig(data_dir=folder)))
+    first = load_images(TrainConfig(data_dir=folder, max_images=100))
+    np.testing.assert_array_equal(first, loaded[:100])
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, remove])
+def test_damaged_prepared_data_is_named_with_the_folder_to_delete(prepared, tmp_path, damage):
+    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
+    (record,) = tmp_path.rglob("*train.tfrecord*")
+    damage(record)
+    with pytest.raises(UserError) as refused:
+        load_images(TrainConfig(data_dir=tmp_path))
+    assert f"delete {record.parent}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    for name, value in NO_NETWORK.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "mnist", "kmnist"])
+def test_without_network_and_data_one_line_says_what_to_do(
+    tmp_path, dataset, no_network, in_process
+):
+    run_dir, data_dir = tmp_path / "run", tmp_path / "data"
+    where = [f"--data-dir={data_dir}", f"--run-dir={run_dir}"]
+    said = refusal("train", f"--dataset={dataset}", *where, run=in_process)
+    for needed in ["train-images-idx3-ubyte.gz", "http", "--manual-dir", "--dataset synthetic"]:
+        assert needed in said
+    assert not run_dir.exists()
+
+
+def test_damaged_downloaded_files_are_named(tmp_path, no_network, in_process):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"not what was published")
+    before = contents(tmp_path)
+    where = [f"--data-dir={tmp_path / 'data'}", f"--run-dir={tmp_path / 'run'}"]
+    said = refusal("train", *where, f"--manual-dir={folder}", run=in_process)
+    assert str(folder / "t10k-images-idx3-ubyte.gz") in said and "damaged" in said
+    assert contents(tmp_path) == before
+
+
+def test_a_manual_dir_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="`manual_dir` .*nowhere"):
+        load_images(TrainConfig(data_dir=tmp_path, manual_dir=tmp_path / "nowhere"))
+
+
+@pytest.mark.real_data
+def test_the_original_files_are_prepared_without_network(real_data_dir):
+    images = load_images(TrainConfig(data_dir=real_data_dir))  # the files are not needed any more
+    assert images.shape == (60_000, 28, 28, 1) and images.dtype == np.uint8
+    assert images.mean() == pytest.approx(72.94035, abs=1e-5)
+    assert images.std() == pytest.approx(90.02118, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "dataset, said",
+    [
+        ("nonsense", "neither a folder .* fashion_mnist, mnist, kmnist, synthetic"),
+        ("cifar10", r"images of \(32, 32, 3\); needed are 28 x 28 x 1"),
+        ("array-0123", "handed in from Python"),
+    ],
+)
+def test_a_data_set_that_does_not_fit_is_refused(tmp_path, dataset, said):
+    with pytest.raises(UserError, match=f"`dataset` .*{dataset}.* {said}"):
+        load_images(TrainConfig(dataset=dataset, data_dir=tmp_path / "data"))
+    assert contents(tmp_path) == {}
+
+
+def test_a_folder_is_a_data_set_and_may_be_inverted(tmp_path):
+    images = synthetic_images(3, 0)
+    (tmp_path / "mine").mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "mine" / f"{index}.png")
+    config = TrainConfig(dataset=str(tmp_path / "mine"), data_dir=tmp_path / "data")
+    loaded = load_images(config)
+    assert sorted(map(bytes, loaded)) == sorted(map(bytes, images))
+    assert str(config.run_folder) == os.path.join("runs", "mine")
+    inverted = load_images(dataclasses.replace(config, invert=True))
+    assert sorted(map(bytes, inverted)) == sorted(map(bytes, 255 - images))
+
+
+def test_labels_and_the_test_split_are_there_for_evaluation(prepared):
+    folder, images = prepared
+    config = TrainConfig(data_dir=folder)
+    for split, expected in [("train", images), ("test", 255 - images)]:
+        loaded, labels = load_labelled(config, split)
+        order = [list(map(bytes, expected)).index(bytes(image)) for image in loaded]
+        np.testing.assert_array_equal(labels, np.array(order) % 10)
+    assert class_names(config)[3] == "Dress"
+
+
+@pytest.mark.campaign
+def test_synthetic_images_have_labels_and_a_test_split_of_their_own():
+    config = TrainConfig(dataset="synthetic", seed=4)
+    (train, train_labels), (test, test_labels) = (
+        load_labelled(config, s) for s in ("train", "test")
+    )
+    np.testing.assert_array_equal(train[:9], synthetic_images(9, 4))
+    assert not {*map(bytes, train)} & {*map(bytes, test)}
+    assert set(train_labels) == set(test_labels) == set(range(len(class_names(config))))

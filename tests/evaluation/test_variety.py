@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+
+from gan_tf.evaluation.variety import variety
+
+
+def test_variety_is_the_mean_distance_between_pairs():
+    images = np.random.default_rng(0).uniform(-1, 1, [7, 28, 28, 1])
+    pairs = [(a, b) for i, a in enumerate(images) for b in images[:i]]
+    expected = np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs])
+    assert variety(images) == pytest.approx(expected)
+
+
+def test_black_and_white_images_are_2_apart_and_equal_ones_not_at_all():
+    black, white = -np.ones([1, 28, 28, 1]), np.ones([1, 28, 28, 1])
+    assert variety(np.concatenate([black, white])) == pytest.approx(2)
+    assert variety(np.concatenate([black, black, white])) == pytest.approx(4 / 3)
+    assert variety(np.repeat(np.random.default_rng(0).normal(size=[1, 28, 28, 1]), 9, 0)) < 1e-6

@@ -1,0 +1,121 @@
+import os
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from helpers import contents
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan_tf import RunFailed, TrainConfig, UserError, data, plot_losses
+from gan_tf.run import artifacts, images
+from gan_tf.run.artifacts import write_gif, write_samples
+from gan_tf.run.rundir import RunDir
+
+
+def test_the_gif_shows_the_epochs_in_order_and_holds_the_last(tmp_path):
+    run = RunDir(tmp_path)
+    for epoch in [10_000, 9_999, 3]:
+        write_samples(run, epoch, np.full([16, 28, 28, 1], epoch / 20_000))
+    said = write_gif(run, frame_ms=100, hold_ms=1500)
+    frames = imageio.imread(run.gif_path, mode="L")
+    assert frames[:, 10, 10].tolist() == [128, 191, 191]
+    assert "3 frames of 366 x 390 pixels, 1.7 s" in said and str(run.gif_path) in said
+    for frame, epoch in zip(frames, [3, 9_999, 10_000], strict=True):
+        np.testing.assert_array_equal(frame[:366], imageio.imread(run.sample_path(epoch)))
+    assert (frames[1, 366:] != frames[2, 366:]).any()  # the epoch's number is on it
+    with Image.open(run.gif_path) as film:
+        assert film.info["loop"] == 0
+        film.seek(2)
+        assert film.info["duration"] == 1500
+
+
+def test_a_gif_needs_frames_and_times(tmp_path):
+    run = RunDir(tmp_path)
+    with pytest.raises(UserError, match="no frames.*samples"):
+        write_gif(run)
+    for name in ["frame_ms", "hold_ms"]:
+        for value in [0, 9, 655_351, 1.5]:
+            with pytest.raises(UserError, match=f"`{name}`"):
+                write_gif(run, **{name: value})
+    assert contents(tmp_path) == {}
+
+
+def test_a_frame_of_another_size_is_named(tmp_path):
+    run = RunDir(tmp_path)
+    for epoch, count in [(1, 16), (2, 9)]:
+        write_samples(run, epoch, np.zeros([count, 28, 28, 1]))
+    with pytest.raises(UserError, match="epoch_0002.png is not of the size of the first frame"):
+        write_gif(run)
+    assert not run.gif_path.exists()
+
+
+def test_the_grid_of_training_images_shows_the_first_16(small_run):
+    expected = data.load_images(TrainConfig(dataset="synthetic", max_images=16, batch_size=16))
+    shown = images.read_png(RunDir(small_run).training_images_path)
+    np.testing.assert_array_equal(shown, images.make_grid(expected, images.ZOOM))
+
+
+def test_the_epochs_stand_beside_the_training_images(small_run):
+    """Left to right: training images, then the epochs whose generator is kept."""
+    run = RunDir(small_run)
+    shown = images.read_png(run.epochs_path)
+    panels = [run.training_images_path, *run.sample_paths().values()]
+    assert shown.shape == (390, 4 * 366)
+    for place, path in enumerate(panels):
+        np.testing.assert_array_equal(
+            shown[:366, 366 * place : 366 * (place + 1)], images.read_png(path)
+        )
+    captions = [shown[366:, 366 * place : 366 * (place + 1)] for place in range(4)]
+    assert len({caption.tobytes() for caption in captions}) == 4
+
+
+def test_epochs_are_left_out_that_are_not_there_yet(tmp_path):
+    run = RunDir(tmp_path)
+    with pytest.raises(UserError, match="nothing to draw"):
+        artifacts.write_epochs(run, [1])
+    for epoch in [1, 2]:
+        write_samples(run, epoch, np.full([16, 28, 28, 1], epoch / 4))
+    for epochs, level in [([1, 30], 159), ([30], 191)]:  # the newest where there is none of them
+        artifacts.write_epochs(run, epochs)
+        shown = images.read_png(run.epochs_path)
+        assert shown.shape == (390, 366) and shown[10, 10] == level
+
+
+def test_all_pictures_can_be_drawn_again_as_they_were(run_copy):
+    run = RunDir(run_copy)
+    before = contents(run_copy)
+    paths = [run.loss_curves_path, run.epochs_path, run.gif_path]
+    for path in paths:
+        path.unlink()
+    assert artifacts.draw(run) == paths[:2]
+    write_gif(run)
+    assert contents(run_copy) == before
+    artifacts.draw(run, epochs=[3])
+    assert images.read_png(run.epochs_path).shape == (390, 2 * 366)
+
+
+def test_losses_are_plotted_as_a_figure_for_a_notebook(small_run, tmp_path):
+    before = contents(small_run)
+    figure = plot_losses(small_run)
+    assert isinstance(figure, Figure)
+    history = RunDir(small_run).read_history()
+    drawn = [line.get_ydata() for line in figure.axes[0].lines]
+    for network in ["generator", "discriminator"]:
+        losses = [row[f"{network}_loss"] for row in history]
+        assert any(len(line) == 3 and list(line) == losses for line in drawn)
+    assert contents(small_run) == before
+    with pytest.raises(UserError, match="`run_dir`"):
+        plot_losses(tmp_path)
+    RunDir(tmp_path).write_config(TrainConfig(), {"gan_tf": "2.0.0"})
+    with pytest.raises(UserError, match="history.csv holds no epoch yet"):
+        plot_losses(tmp_path)
+
+
+def test_a_picture_that_fails_is_warned_of_and_a_lost_run_is_not(tmp_path):
+    with pytest.warns(UserWarning, match="could not be drawn, and the run goes on .ValueError: no"):
+        with artifacts.only_warned_of():
+            raise ValueError("no font\nat all")
+    with pytest.raises(RunFailed), artifacts.only_warned_of():
+        raise RunFailed("no space left")
+    assert os.listdir(tmp_path) == []

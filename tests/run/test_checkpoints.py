@@ -1,0 +1,231 @@
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import contents, flip_a_bit, remove, truncate
+
+from gan_tf import RunFailed, TrainConfig, UserError
+from gan_tf.gan import Gan
+from gan_tf.models import make_generator
+from gan_tf.run import checkpoints
+from gan_tf.run.rundir import RunDir
+
+
+class State:
+    """A `Gan` with random numbers in every variable."""
+
+    def __init__(self, seed, latent_dim=4, **further):
+        self.gan = Gan(TrainConfig(latent_dim=latent_dim))
+        self.checkpoint = self.gan.checkpoint(**further)
+        self.fill(seed)
+
+    def fill(self, seed):
+        random = np.random.default_rng(seed)
+        for variable in self.variables():
+            values = random.integers(0, 100, variable.shape)
+            variable.assign(values.astype(variable.dtype.as_numpy_dtype))
+
+    def variables(self):
+        gan = self.gan
+        keras_variables = (
+            *gan.generator.variables,  # with Dropout's seeds, which Keras counts among them
+            *gan.discriminator.variables,
+            *gan.generator_optimizer.variables,
+            *gan.discriminator_optimizer.variables,
+        )
+        return [gan.step, gan.fixed_noise, *(variable.value for variable in keras_variables)]
+
+    def values(self):
+        return [variable.numpy().copy() for variable in self.variables()]
+
+
+def assert_equal(values, expected):
+    assert len(values) == len(expected)
+    for value, other in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, other)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A run's folder with the checkpoints of steps 9 and 10, and what they hold, newest first."""
+    run = RunDir(tmp_path_factory.mktemp("run"))
+    state = State(seed=1)
+    older = state.values()
+    checkpoints.save(state.checkpoint, run, 9)
+    state.fill(seed=2)
+    checkpoints.save(state.checkpoint, run, 10)
+    return run.path, state.values(), older
+
+
+@pytest.fixture
+def run(saved, tmp_path):
+    """A copy of that folder."""
+    return RunDir(shutil.copytree(saved[0], tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def _state():
+    return State(seed=3)
+
+
+@pytest.fixture
+def state(_state):
+    """What a checkpoint is restored into; nothing of the test before is left in it."""
+    _state.fill(seed=3)
+    return _state
+
+
+def test_every_variable_comes_back_in_fresh_objects(saved, run, state):
+    whole = [variable for variable in state.variables() if variable.dtype == tf.int64]
+    assert sum(variable.shape == [2] for variable in whole) == 2  # the seeds of the Dropout layers
+    assert checkpoints.restore_newest(state.checkpoint, run) == 10
+    assert_equal(state.values(), saved[1])
+
+
+def test_an_empty_folder_restores_nothing(tmp_path, state):
+    before = state.values()
+    (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
+    for name in ["empty", "missing"]:
+        assert checkpoints.restore_newest(state.checkpoint, RunDir(tmp_path / name)) is None
+    assert_equal(state.values(), before)
+
+
+def test_the_newest_two_are_kept(tmp_path, state):
+    run = RunDir(tmp_path)
+    for step in [8, 9, 10, 11]:
+        checkpoints.save(state.checkpoint, run, step)
+    names = os.listdir(run.checkpoints)
+    assert {name.partition(".")[0] for name in names} == {"ckpt-10", "ckpt-11"}
+    assert run.checkpoint_steps() == [11, 10]
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def garble(path):
+    path.write_bytes(b"\x00garbage\xff" * (path.stat().st_size // 9))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, garble, remove])
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, state, part, damage):
+    damage(run.checkpoints / f"ckpt-10.{part}")
+    with pytest.warns(UserWarning, match="ckpt-10 cannot be read, going on from ckpt-9"):
+        assert checkpoints.restore_newest(state.checkpoint, run) == 9
+    assert_equal(state.values(), saved[2])
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be read")
+@pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.campaign)])
+def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices, count):
+    """It may lie where nothing is read, and then the checkpoint is restored as it was saved."""
+    for _ in range(count):
+        path = run.checkpoints / random_choices.choice(
+            ["ckpt-10.index", "ckpt-10.data-00000-of-00001"]
+        )
+        place = random_choices.randrange(path.stat().st_size)
+        print(f"flipped: bit 0 of byte {place} of {path.name}")
+        flip_a_bit(path, place)
+        step = checkpoints.restore_newest(state.checkpoint, run)
+        assert_equal(state.values(), saved[1] if step == 10 else saved[2])
+        flip_a_bit(path, place)
+
+
+@pytest.mark.parametrize("text", ["", 'model_checkpoint_path: "ckpt-99"\n', "\x00\xff{"])
+def test_tensorflows_own_state_file_is_not_looked_at(saved, run, state, text):
+    (run.checkpoints / "checkpoint").write_text(text)
+    assert checkpoints.restore_newest(state.checkpoint, run) == 10
+    assert_equal(state.values(), saved[1])
+
+
+def test_a_damaged_checkpoint_is_none_of_the_two_that_are_kept(run, state):
+    for path in run.checkpoints.glob("ckpt-10.*"):
+        shutil.copy(path, run.checkpoints / path.name.replace("10", "15"))
+    truncate(run.checkpoints / "ckpt-15.index")
+    with pytest.warns(UserWarning, match="ckpt-15 cannot be read, going on from ckpt-10"):
+        checkpoints.restore_newest(state.checkpoint, run)
+    checkpoints.save(state.checkpoint, run, 11)
+    kept = {path.stem for path in run.checkpoints.glob("*.index")}
+    assert kept == {"ckpt-10", "ckpt-11", "ckpt-15"}
+
+
+def test_where_none_can_be_read_there_is_no_fresh_start(run, state):
+    for path in run.checkpoints.glob("*.data-*"):
+        truncate(path)
+    folder = re.escape(str(run.checkpoints))
+    with pytest.raises(UserError, match=f"{folder} can be read .*ckpt-10.*ckpt-9.*`overwrite`"):
+        checkpoints.restore_newest(state.checkpoint, run)
+
+
+def test_a_run_that_was_killed_as_it_began_starts_again(tmp_path, state):
+    run = RunDir(tmp_path)
+    checkpoints.save(state.checkpoint, run, 0)
+    truncate(run.checkpoint_path(0).with_suffix(".index"))
+    assert checkpoints.restore_newest(state.checkpoint, run) is None
+
+
+def one_more_variable(_):
+    return State(3, quality=tf.Variable(0.0)).checkpoint
+
+
+def one_variable_less(state):
+    gan = state.gan
+    return tf.train.Checkpoint(generator=gan.generator, step=gan.step)
+
+
+def another_shape(_):
+    return State(3, latent_dim=5).checkpoint
+
+
+@pytest.mark.parametrize("layout", [one_more_variable, one_variable_less, another_shape])
+def test_another_layout_is_told_as_such_and_never_as_damaged(run, state, layout):
+    """A user who is told of damage would delete a healthy run."""
+    before = contents(run.path)
+    with pytest.raises(UserError) as refused:
+        checkpoints.restore_newest(layout(state), run)
+    said = str(refused.value)
+    assert "ckpt-10 is whole, but holds other variables" in said
+    assert str(run.config_path) in said and "\n" not in said
+    for word in ["damaged", "cannot be read", "overwrite", "copy"]:
+        assert word not in said
+    assert contents(run.path) == before
+
+
+def test_a_snapshot_and_a_checkpoint_both_give_their_generator(tmp_path, state):
+    run = RunDir(tmp_path)
+    gan = state.gan
+    checkpoints.save_snapshot(run, 1, gan.generators, gan.fixed_noise)
+    checkpoints.save(state.checkpoint, run, 5)
+    for path in [run.snapshot_path(1), run.checkpoint_path(5)]:
+        generator, noise = make_generator(4), tf.Variable(tf.zeros([16, 4]))
+        checkpoints.restore_snapshot(path, {"generator": generator}, noise)
+        np.testing.assert_array_equal(noise, gan.fixed_noise)
+        for value, expected in zip(generator.variables, gan.generator.variables, strict=True):
+            np.testing.assert_array_equal(value, expected)
+
+
+def test_a_snapshot_of_another_generator_is_refused(tmp_path, state):
+    run = RunDir(tmp_path)
+    checkpoints.save_snapshot(run, 1, state.gan.generators, state.gan.fixed_noise)
+    with pytest.raises(UserError, match="epoch_0001"):
+        checkpoints.restore_snapshot(
+            run.snapshot_path(1), {"generator": make_generator(5)}, tf.Variable(tf.zeros([16, 5]))
+        )
+
+
+def test_nothing_is_saved_into_a_run_that_was_moved(tmp_path, state):
+    run = RunDir(tmp_path / "run")
+    with run.locked():
+        run.path.rename(tmp_path / "moved")
+        run.path.mkdir()
+        for save in [
+            lambda: checkpoints.save(state.checkpoint, run, 5),
+            lambda: checkpoints.save_snapshot(run, 1, state.gan.generators, state.gan.fixed_noise),
+        ]:
+            with pytest.raises(RunFailed, match="was moved"):
+                save()
+    assert contents(run.path) == {}

@@ -1,0 +1,45 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+from gan_tf.system import console
+
+ROW = {
+    "epoch": 3,
+    "generator_loss": 0.8123,
+    "discriminator_loss": 1.2,
+    "real_probability": 0.625,
+    "fake_probability": 0.4,
+    "seconds": 150.04,
+    "images_per_second": 399.9,
+}
+
+
+@pytest.mark.parametrize(
+    "epochs, left", [(3, ""), (4, ", 2 min 30 s left"), (50, ", 1 h 57 min left")]
+)
+def test_a_line_per_epoch_says_how_it_went_and_how_long_it_takes(capsys, epochs, left):
+    console.print_epoch(ROW, epochs)
+    assert capsys.readouterr().out == (
+        f"epoch  3/{epochs}: generator 0.812, discriminator 1.200, D(x) 0.62, D(G(z)) 0.40,"
+        f" 150.0 s, 400 images/s{left}\n"
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk always full")
+def test_output_that_cannot_be_written_ends_a_command_in_one_line():
+    """Not with exit code 0, as if the answers had reached the file."""
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run(
+            [sys.executable, "-m", "gan_tf", "minimax", "--json"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert finished.returncode == 1
+    assert finished.stderr.count("\n") == 1 and "standard output: No space left" in finished.stderr

@@ -1,0 +1,74 @@
+import json
+import os
+
+import pytest
+import tensorflow as tf
+
+from gan_tf import UserError
+from gan_tf.system import environment
+
+
+def test_what_a_run_was_computed_on_is_in_its_config(small_run):
+    recorded = json.loads((small_run / "config.json").read_text())["environment"]
+    assert recorded["tensorflow"] == tf.__version__
+    has_affinity = hasattr(os, "sched_getaffinity")  # Linux
+    assert recorded["threads"] == (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count())
+    assert recorded["onednn"] is True
+    assert set(environment.DECIDING) <= recorded.keys()
+    assert len(recorded.pop("images_sha256")) == 64
+    assert recorded == environment.describe()
+
+
+def test_the_onednn_setting_is_recorded(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    here = environment.describe()
+    assert (here["onednn"], here["onednn_asked"]) == (False, False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    here = environment.describe()
+    assert (here["onednn"], here["onednn_asked"]) == (True, True)
+
+
+def test_what_an_older_run_did_not_record_had_the_default():
+    here = environment.describe()
+    older = {name: here[name] for name in ("tensorflow", "threads", "onednn", "processor")}
+    assert environment.differences({**here, "eager": False, "gpus": 0}, older) == []
+    assert environment.differences({**here, "eager": True}, older) == ["eager is True, was False"]
+
+
+def test_settings_that_are_slow_on_a_processor_are_named(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    plain, half = "float32", "bfloat16"
+    old, new = {"fma", "avx2"}, {"fma", "avx2", "avx512_vnni", "avx512_bf16"}
+    (onednn,) = environment.hints(plain, old)
+    assert "TF_ENABLE_ONEDNN_OPTS=1" in onednn
+    slow, again = environment.hints(half, old)
+    assert "faster with --precision float32" in slow and again == onednn
+    for unknown in new, {"asimd", "bf16"}, set():
+        assert environment.hints(plain, unknown) == environment.hints(half, unknown) == []
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert environment.hints(plain, old) == []
+
+
+@pytest.mark.skipif("avx2" not in environment.processor_features(), reason="tells of x86 on Linux")
+def test_what_is_said_of_onednn_is_what_tensorflow_does():
+    from tensorflow.python.util import _pywrap_util_port
+
+    used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
+    if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
+        pytest.skip("TensorFlow was told")
+    assert bool(environment.hints("float32", environment.processor_features())) == (not used)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("floatx", "float64"), ("image_data_format", "channels_first")]
+)
+def test_other_settings_of_keras_are_refused_by_name(name, value):
+    set_value = getattr(tf.keras.config, f"set_{name}")
+    before = getattr(tf.keras.config, name)()
+    set_value(value)
+    try:
+        with pytest.raises(UserError, match=f"Keras's {name} is {value}, and must be {before}"):
+            environment.require_keras()
+    finally:
+        set_value(before)
+    environment.require_keras()

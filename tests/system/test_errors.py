@@ -1,0 +1,13 @@
+from gan_tf.system import errors
+
+
+def test_the_command_line_spells_arguments_as_flags():
+    text = "`batch_size` 6001 is larger than `max_images` 10; see `Snapshot` and history.csv"
+    said = "--batch-size 6001 is larger than --max-images 10; see `Snapshot` and history.csv"
+    assert errors.with_flags(text) == said
+
+
+def test_another_librarys_error_fits_on_one_line():
+    error = ValueError(f"\n  first {'x' * 1000}\nsecond")
+    assert errors.one_line(error) == "ValueError: first " + "x" * 294
+    assert errors.one_line(ZeroDivisionError()) == "ZeroDivisionError: "

@@ -1,0 +1,130 @@
+import errno
+import os
+import re
+import stat
+import sys
+
+import pytest
+
+from gan_tf import UserError
+from gan_tf.system import files
+from gan_tf.system.files import check_name, windows_forbids, written_whole
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "new folder" / "öffentlich.txt"
+    with written_whole(path) as unfinished:
+        unfinished.write_text("whole")
+        assert not path.exists()
+        assert unfinished.suffix == path.suffix
+    assert path.read_text() == "whole"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_after_an_error_the_old_file_stays(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_whole(path) as unfinished:
+        unfinished.write_text("half")
+        _ = 1 / 0
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    paths = [tmp_path, tmp_path / "file" / "below.txt"]
+    if os.path.exists("/proc"):
+        paths.append("/proc/nothing/here.txt")
+    for path in paths:
+        with pytest.raises(UserError, match=re.escape(str(path))), written_whole(path):
+            pytest.fail("there is nowhere to write")
+    with pytest.raises(UserError, match="file is not a folder"), written_whole(paths[1]):
+        pytest.fail("there is nowhere to write")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_device_or_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe is not a regular file"):
+        with written_whole(tmp_path / "pipe"):
+            pytest.fail("it would be replaced")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    with pytest.raises(ValueError, match="not a regular file"):  # nor waited for
+        files.read_text(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links without a privilege")
+def test_a_symbolic_link_stays_one(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file.txt")
+    with written_whole(tmp_path / "link") as unfinished:
+        unfinished.write_text("whole")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "file.txt").read_text() == "whole"
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    for name in ["mine.png", "other.txt"]:
+        killed = written_whole(tmp_path / name)
+        killed.__enter__()
+    (tmp_path / ".unfinished-x-mine.png").touch()  # no number of a process
+    files.remove_unfinished(tmp_path, re.compile(r"\w+\.png"))
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        [".unfinished-x-mine.png", f".unfinished-{os.getpid()}-other.txt"]
+    )
+
+
+def test_a_name_that_no_system_takes_is_refused():
+    for name, part in [("", "empty name"), ("a\0b", "NUL byte"), ("\ud800", "locale")]:
+        with pytest.raises(UserError, match=part):
+            files.check_name(name)
+    with pytest.raises(UserError, match="must be text, not b'run'"):  # fault 39
+        files.check_name(b"run")
+    files.check_name("Läufe im März")
+
+
+def test_a_name_that_tensorflow_reads_as_a_pattern_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"has a \[ in it"):
+        files.check_tensorflow_name(tmp_path / "run [1]")
+    files.check_tensorflow_name(tmp_path / "run (1)*?")
+
+
+def test_a_text_is_read_up_to_a_limit(tmp_path):
+    (tmp_path / "text").write_text("grün", encoding="utf-8")
+    assert files.read_text(tmp_path / "text") == "grün"
+    with pytest.raises(ValueError, match="more than 4 bytes"):
+        files.read_text(tmp_path / "text", at_most=4)
+
+
+def test_every_kind_of_full_disk_is_known():
+    for number in [errno.ENOSPC, errno.EDQUOT, errno.EFBIG]:
+        assert files.is_disk_full(OSError(number, "full"))
+    assert not files.is_disk_full(OSError(errno.EACCES, "not allowed"))
+    assert str(files.disk_full("a.png", 29_600_000)).startswith(
+        "no space left to write a.png: free 30 MB"
+    )
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written():
+    check_name("x" * 200 + "/" + "y" * 200)
+    with pytest.raises(UserError, match="more than 215 bytes"):
+        check_name("x/" + "é" * 110)
+
+
+@pytest.mark.parametrize(
+    "path, forbidden",
+    [
+        ("C:\\runs\\mine", None),
+        ("..\\runs/./a", None),
+        ("runs\\a:b", "a:b"),
+        ("what?/x", "what?"),
+        ("runs\\nul.txt", "nul.txt"),
+        ("runs/COM1", "COM1"),
+        ("runs/mine. ", "mine. "),
+        ("a\tb", "a\tb"),
+    ],
+)
+def test_names_that_windows_forbids_are_known(path, forbidden):
+    """By the rules of learn.microsoft.com/windows/win32/fileio/naming-a-file; not tried there."""
+    assert windows_forbids(path) == forbidden
