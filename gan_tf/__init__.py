@@ -5,7 +5,7 @@ Importing this package does not import TensorFlow: what needs it is loaded at fi
 
 import importlib
 
-from gan_tf._version import __version__
+from gan_tf._version import __version__ as __version__
 from gan_tf.config import TrainConfig
 from gan_tf.system.errors import RunFailed, UserError
 
@@ -21,7 +21,7 @@ _LOADED_AT_FIRST_USE = {
     "plot_losses": "gan_tf.run.artifacts",
     "write_report": "gan_tf.report",
 }
-__all__ = ["__version__", "TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
+__all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 
 
 def __getattr__(name):
