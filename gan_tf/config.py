@@ -12,7 +12,6 @@ from gan_tf.system.files import check_name
 
 GRID_COUNT = 16  # images in a run's own grids, as in the TensorFlow tutorial
 PRECISIONS = ("float32", "bfloat16")
-UPDATES = ("simultaneous", "alternating")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
 OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python
 # Choices that belong together, for `TrainConfig(**RECIPES["best"])` and `--recipe best`: the
@@ -21,8 +20,8 @@ RECIPES = {
     "homework": {},
     "best": {"learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999},
 }
-# Fields that 2.0 had before its release, each with the value that means the same as none.
-_DROPPED = {"label_smoothing": 0.0, "augment": False}
+# Fields that older versions had, each with the value that means the same as none.
+_DROPPED = {"label_smoothing": 0.0, "augment": False, "update": "simultaneous"}
 _MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
 
 
@@ -97,9 +96,6 @@ class TrainConfig:
     )
 
     # What may make better images than the homework's choices; docs/results.md measures each.
-    update: str = _choice(
-        "simultaneous", str, "both networks move at once, or the discriminator first: alternating"
-    )
     beta_1: float = _choice(0.9, float, "Adam's decay of the mean gradient, for both networks")
     discriminator_learning_rate: float | None = _choice(
         None, float, "Adam's learning rate of the discriminator (--learning-rate if unset)"
@@ -129,11 +125,10 @@ class TrainConfig:
             self._set(name, _share(name, getattr(self, name)))
         if not isinstance(self.dataset, str) or not self.dataset:
             raise UserError(f"`dataset` must be a name or a folder, not {self.dataset!r}")
-        for name, known in [("precision", PRECISIONS), ("update", UPDATES)]:
-            if getattr(self, name) not in known:
-                raise UserError(
-                    f"`{name}` must be one of {', '.join(known)}, not {getattr(self, name)!r}"
-                )
+        if self.precision not in PRECISIONS:
+            raise UserError(
+                f"`precision` must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
         for name in ("fast", "invert"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"`{name}` must be True or False, not {getattr(self, name)!r}")

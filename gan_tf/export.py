@@ -14,7 +14,7 @@ import numpy as np
 from gan_tf._version import __version__
 from gan_tf.models import make_generator
 from gan_tf.snapshots import Snapshot, named_weights
-from gan_tf.system import files
+from gan_tf.system import environment, files
 from gan_tf.system.errors import UserError
 
 FORMATS = {"keras": ".keras", "saved-model": "", "npz": ".npz", "onnx": ".onnx"}
@@ -70,7 +70,8 @@ def export_generator(snapshot: Snapshot, path, format: str = "keras") -> Path:
 
 def _plain(snapshot):
     """The generator in Keras's own layers, which need nothing of gan_tf to be loaded again."""
-    plain = make_generator(snapshot.config.latent_dim, fast=False)
+    with environment.require_keras():
+        plain = make_generator(snapshot.config.latent_dim)
     plain.set_weights(snapshot.generator.get_weights())
     return plain
 

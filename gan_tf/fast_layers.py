@@ -1,15 +1,13 @@
 """Faster layers with the same weights and the same mathematics.
 
-`Conv2D`, `Conv2DTranspose`, `BatchNormalization` and `Dropout` take the place of the Keras layers
-that they are named after: same constructor, same weights and checkpoints, same result up to
-float32 rounding (`Dropout`: other random numbers, same distribution). Each goes its fast way where
-a rule on static shapes says that this pays, and is the Keras layer everywhere else. Products in
-bfloat16 are asked for as in Keras, layer by layer, with `dtype="mixed_bfloat16"`.
+`convert` makes a model of them out of one of Keras's layers. `Conv2D`, `Conv2DTranspose`,
+`BatchNormalization` and `Dropout` have the constructor, weights and checkpoints of the Keras layers
+that they are named after, and the same result up to float32 rounding (`Dropout`: other random
+numbers, same distribution). Each is computed the fast way where a rule on static shapes says that
+this pays, and as in Keras everywhere else.
 
-One form, three arguments
--------------------------
-Conv2D takes a fine grid to a coarse one, Conv2DTranspose a coarse grid to a fine one. Both, and
-the gradients of both, come from one form that is linear in each of its three arguments,
+Both convolutions, and the gradients of both, come from one form that is linear in each of its three
+arguments,
 
     L(fine, kernel, coarse) = sum over i, t of coarse[i] fine[stride * i + t - pad] kernel[t],
 
@@ -19,31 +17,7 @@ the gradients of both, come from one form that is linear in each of its three ar
 
 with positions i and taps t in two dimensions, and channels summed over as in a matrix product.
 Conv2D is dL/dcoarse, Conv2DTranspose dL/dfine, the gradient of either kernel dL/dkernel.
-
-The Fourier form
-----------------
-1. Write a fine position as stride * j + r, where r is its phase, and a tap as
-   t = stride * m + r + pad. Then L = sum of coarse[i] fine_r[i + m] kernel_r[m]: a correlation
-   with stride 1 on n x n positions, with stride**2 times the fine channels.
-2. A circular correlation of period N = n + max|m| is equal to it: what wraps around meets zeros.
-   The DFT turns it into one product of channel matrices per frequency.
-3. Of two complex conjugate frequencies one is enough, and a complex product takes three real ones
-   (Gauss): (a + ib)(c + id) = (a + b)c - b(c + d) + i((a + b)c + a(d - c)).
-   F products are left: F = 121 = 1 + 40 * 3 at N = 9 (n = 7, k = 5, stride 1),
-   F = 94 = 4 + 30 * 3 at N = 8 (n = 7, k = 5, stride 2).
-4. The DFT and Gauss's sums are linear. Together they are three constant matrices, and
-   L = sum over f of (T_fine fine)[f] (T_kernel kernel)[f] (T_coarse coarse)[f], where
-
-    T_fine    [F, n**2]             takes fine to    [F, batch, stride**2 * fine_channels]
-    T_kernel  [F * stride**2, k**2] takes kernel to  [F, stride**2 * fine_channels,
-                                                      coarse_channels]
-    T_coarse  [F, n**2]             takes coarse to  [F, batch, coarse_channels]
-
-   The derivative by one argument: transform the other two, multiply the F pairs of matrices, and
-   apply the transposed matrix of the third.
-
-Per image and pair of channels, 121 multiplications do the work of 49 * 25 = 1,225 in the
-generator's stride-1 layer, and 94 * 4 = 376 in the stride-2 layers.
+docs/speed.md derives how `FourierForm` computes them with fewer multiplications.
 """
 
 import functools
@@ -59,6 +33,38 @@ _DIRECT_ADVANTAGE = 1.5
 _MEMORY_COST = 140
 # Up to so many phases and channels the sub-pixel form wins: one vector register of float32.
 _NARROW = 16
+
+
+def convert(model: tf.keras.Sequential, fast: bool = True, precision: str = "float32"):
+    """Returns a model of the same layers and variables that is computed in another way.
+
+    Args:
+      model: made of Keras's own layers, and built.
+      fast: take the layers of this file where there is one.
+      precision: "float32", or "bfloat16" for the products of convolutions that have several
+        channels on both sides; weights and all else stay in float32.
+    """
+
+    def convert_layer(layer):
+        kind = _FAST.get(type(layer), type(layer)) if fast else type(layer)
+        policy = layer.dtype_policy
+        if precision == "bfloat16" and isinstance(layer, _CONVOLUTIONS):
+            if min(layer.kernel.shape[2:]) > 1:
+                policy = "mixed_bfloat16"
+        return kind(**layer.get_config() | {"dtype": policy})
+
+    return clone(model, convert_layer)
+
+
+def clone(model: tf.keras.Sequential, convert_layer) -> tf.keras.Sequential:
+    """Returns a model with each layer made anew by a function, and with a copy of each variable.
+
+    Dropout's seeds are among the variables.
+    """
+    copy = tf.keras.models.clone_model(model, clone_function=convert_layer)
+    for variable, original in zip(copy.variables, model.variables, strict=True):
+        variable.assign(original)
+    return copy
 
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
@@ -98,13 +104,7 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
 
     The channels must come last and be scaled and centred, without mask, renorm or synchronization;
     otherwise, and in inference, it is the Keras layer.
-
-    Attributes:
-      moments: where the inputs are a share of a larger batch, a function from `[count, channels]`
-        float32 to mean and variance of each channel over the whole batch.
     """
-
-    moments = None
 
     def call(self, inputs, training=None, mask=None):
         fused = (
@@ -121,23 +121,17 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
-        if self.moments:
-            mean, variance = self.moments(rows[:, 0, 0])
-            outputs = tf.nn.batch_normalization(
-                rows, mean, variance, self.beta, self.gamma, self.epsilon
-            )
-        else:
-            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=rows,
-                scale=self.gamma,
-                offset=self.beta,
-                mean=[],
-                variance=[],
-                epsilon=self.epsilon,
-            )
-            # The op divides by count - 1, Keras by count.
-            count = tf.cast(tf.shape(rows)[0], tf.float32)
-            variance *= (count - 1) / count
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=rows,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+        )
+        # The op divides by count - 1, Keras by count.
+        count = tf.cast(tf.shape(rows)[0], tf.float32)
+        variance *= (count - 1) / count
         for moving, batch in (self.moving_mean, mean), (self.moving_variance, variance):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return tf.cast(tf.reshape(outputs, tf.shape(inputs)), self.compute_dtype)
@@ -149,38 +143,42 @@ class Dropout(tf.keras.layers.Dropout):
 
     The mask is a pure function of its shape, the rate and the state of `seed_generator`, which
     moves on by one at each call in training, as in Keras.
-
-    Attributes:
-      rows: where the inputs are a share of a larger batch, a function that returns which: the
-        number of its first row there, and how many rows apart the next one is. The mask is that
-        part of the mask of the whole batch.
     """
-
-    rows = None
 
     def call(self, inputs, training=False):
         if not training or self.rate in (0, 1) or self.noise_shape is not None:
             return super().call(inputs, training=training)
-        first, every = self.rows() if self.rows else (0, 1)
-        mask = dropout_mask(tf.shape(inputs), self.rate, self.seed_generator.next(), first, every)
+        mask = dropout_mask(tf.shape(inputs), self.rate, self.seed_generator.next())
         return inputs * tf.cast(mask, inputs.dtype)
 
 
+_FAST = {
+    tf.keras.layers.Conv2D: Conv2D,
+    tf.keras.layers.Conv2DTranspose: Conv2DTranspose,
+    tf.keras.layers.BatchNormalization: BatchNormalization,
+    tf.keras.layers.Dropout: Dropout,
+}
+_CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose)
+
+
 @tf.function(jit_compile=True)  # one loop over memory; as separate ops it takes four times as long
-def dropout_mask(shape, rate, state, first=0, every=1):
+def dropout_mask(shape, rate, state):
     """Independent draws: 1 / (1 - rate) with probability 1 - rate, otherwise 0.
 
     Args:
       shape: [rank] int32.
       rate: Python float, above 0 and below 1; met to within 2**-32.
       state: [2] int64, the state of a `keras.random.SeedGenerator`.
-      first, every: whole numbers: the rows are number first, first + every, ... of a larger array,
-        and get that part of its mask.
 
     Returns:
       `shape` float32. Integer arithmetic alone decides each element, so that it does not depend on
       threads or devices.
     """
+    return tf.reshape(mask_at(tf.range(tf.reduce_prod(shape)), rate, state), shape)
+
+
+def mask_at(positions, rate, state):
+    """Returns single elements of a `dropout_mask`, by their int32 positions as in one long row."""
 
     def scramble(x):
         # Multiply and xor-shift: a bijection of 32-bit words in which every input bit changes
@@ -190,14 +188,10 @@ def dropout_mask(shape, rate, state, first=0, every=1):
         return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 16))
 
     key = tf.random.stateless_uniform([2], state, None, None, tf.uint32, alg="philox")
-    index = tf.range(tf.reduce_prod(shape))
-    if every > 1:
-        size = tf.reduce_prod(shape[1:])  # of a row
-        index += (first + index // size * (every - 1)) * size
-    index = tf.bitcast(index, tf.uint32)
+    index = tf.bitcast(positions, tf.uint32)
     bits = scramble(tf.bitwise.bitwise_xor(scramble(index + key[0]), key[1]))
     keep = bits >= round(rate * 2**32)
-    return tf.reshape(tf.where(keep, 1.0 / (1.0 - rate), 0.0), shape)
+    return tf.where(keep, 1.0 / (1.0 - rate), 0.0)
 
 
 class Form(Protocol):

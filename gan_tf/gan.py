@@ -1,9 +1,10 @@
-"""Both networks with their optimizers, and one move of the game that they play."""
+"""Both networks with their optimizers, and one step of the game that they play."""
 
 import threading
 
 import tensorflow as tf
 
+from gan_tf import fast_layers
 from gan_tf.config import TrainConfig
 from gan_tf.losses import discriminator_loss, generator_loss
 from gan_tf.models import make_discriminator, make_generator
@@ -36,17 +37,13 @@ class Gan:
     """
 
     def __init__(self, config: TrainConfig):
-        environment.require_keras()
         self.config = config
-        networks = (config.fast, config.precision)
-        self.averaged_generator = None
-        with _seeding:
+        with _seeding, environment.require_keras():
             tf.keras.utils.set_random_seed(config.seed)  # initial weights, Dropout's seeds
-            self.generator = make_generator(config.latent_dim, *networks)
-            self.discriminator = make_discriminator(*networks)
-            if config.ema_decay:
-                self.averaged_generator = make_generator(config.latent_dim, *networks)
-                self.averaged_generator.set_weights(self.generator.get_weights())
+            generator, discriminator = make_generator(config.latent_dim), make_discriminator()
+            self.generator = self.convert(generator)
+            self.discriminator = self.convert(discriminator)
+            self.averaged_generator = self.convert(generator) if config.ema_decay else None
         rate = config.learning_rate
         self.generator_optimizer = tf.keras.optimizers.Adam(rate, beta_1=config.beta_1)
         rate = config.discriminator_learning_rate or rate
@@ -55,19 +52,18 @@ class Gan:
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
-        self.step = tf.Variable(0, dtype=tf.int64, name="step")  # moves made
-        # Where a batch is shared among several processes, distribution.py puts its own here.
-        self.mean = tf.reduce_mean  # of one number per image, over the batch
-        self.total = lambda tensors: tensors  # each added up over all shares of the batch
+        self.step = tf.Variable(0, dtype=tf.int64, name="step")  # steps done
+
+    def convert(self, network: tf.keras.Sequential) -> tf.keras.Sequential:
+        """Returns the same network, computed as the config says: with fewer operations, say."""
+        return fast_layers.convert(network, self.config.fast, self.config.precision)
 
     @tf.function
     def train_step(self, real_images, noise) -> dict:
-        """Makes one move of both players.
+        """Moves both networks once, each by its own loss.
 
-        By default both gradients are taken at the same point, before either network moves: this is
-        *simultaneous* gradient descent/ascent, as in TensorFlow's tutorial. With `update` set to
-        "alternating" the discriminator moves first, as in Goodfellow et al. 2014, and the generator
-        descends against the discriminator that it now faces.
+        Both gradients are taken at the same point, before either network moves: this is
+        *simultaneous* gradient descent/ascent, as in TensorFlow's tutorial.
 
         Args:
           real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].
@@ -76,105 +72,54 @@ class Gan:
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`: losses in nats, means over the
           batch; D(x) and D(G(z)) as mean probabilities; the discriminator's accuracies; the
-          Euclidean norms of both gradients. All are taken where the gradients are; alternating,
-          those of the discriminator before its move, and the generator's loss after it.
+          Euclidean norms of both gradients. All are taken where the gradients are.
         """
-        metrics = self.move(real_images, noise)
-        self.count_move()
-        return metrics
-
-    def move(self, real_images, noise) -> dict:
-        """Moves both networks; the first half of `train_step`."""
-        if self.config.update == "alternating":
-            return self._move_in_turn(real_images, noise)
-        return self._move_at_once(real_images, noise)
-
-    def count_move(self):
-        """Counts the move and lets the average follow; the second half of `train_step`."""
-        self.step.assign_add(1)
-        if self.averaged_generator:
-            self._update_average()
-
-    def _move_at_once(self, real_images, noise):
         with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
             fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
             real_logits = self.discriminator(real_images, training=True)  # [batch, 1]
             fake_logits = self.discriminator(fake_images, training=True)
-            loss_of_generator = generator_loss(fake_logits, self.mean)
-            loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
+            loss_of_generator = generator_loss(fake_logits)
+            loss_of_discriminator = discriminator_loss(real_logits, fake_logits)
 
-        generator_gradients = self.total(
-            generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
+        generator_gradients = generator_tape.gradient(
+            loss_of_generator, self.generator.trainable_variables
         )
-        discriminator_gradients = self.total(
-            discriminator_tape.gradient(
-                loss_of_discriminator, self.discriminator.trainable_variables
-            )
+        discriminator_gradients = discriminator_tape.gradient(
+            loss_of_discriminator, self.discriminator.trainable_variables
         )
         self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
         self.discriminator_optimizer.apply(
             discriminator_gradients, self.discriminator.trainable_variables
         )
-        losses = loss_of_generator, loss_of_discriminator
-        gradients = generator_gradients, discriminator_gradients
-        return self._metrics(losses, real_logits, fake_logits, gradients)
-
-    def _move_in_turn(self, real_images, noise):
-        generator_tape, discriminator_tape = tf.GradientTape(), tf.GradientTape()
-        with generator_tape:
-            fake_images = self.generator(noise, training=True)  # [batch, 28, 28, 1]
-        with discriminator_tape:
-            real_logits = self.discriminator(real_images, training=True)  # [batch, 1]
-            fake_logits = self.discriminator(fake_images, training=True)
-            loss_of_discriminator = discriminator_loss(real_logits, fake_logits, self.mean)
-        discriminator_gradients = self.total(
-            discriminator_tape.gradient(
-                loss_of_discriminator, self.discriminator.trainable_variables
-            )
-        )
-        self.discriminator_optimizer.apply(
-            discriminator_gradients, self.discriminator.trainable_variables
-        )
-        with generator_tape:  # goes on recording
-            next_logits = self.discriminator(fake_images, training=True)  # after its move
-            loss_of_generator = generator_loss(next_logits, self.mean)
-        generator_gradients = self.total(
-            generator_tape.gradient(loss_of_generator, self.generator.trainable_variables)
-        )
-        self.generator_optimizer.apply(generator_gradients, self.generator.trainable_variables)
-        losses = loss_of_generator, loss_of_discriminator
-        gradients = generator_gradients, discriminator_gradients
-        return self._metrics(losses, real_logits, fake_logits, gradients)
-
-    def _metrics(self, losses, real_logits, fake_logits, gradients):
-        means = {
-            "generator_loss": losses[0],
-            "discriminator_loss": losses[1],
-            "real_probability": self.mean(tf.sigmoid(real_logits)),
-            "fake_probability": self.mean(tf.sigmoid(fake_logits)),
-            "real_accuracy": self.mean(tf.cast(real_logits > 0, tf.float32)),
-            "fake_accuracy": self.mean(tf.cast(fake_logits < 0, tf.float32)),
-        }
-        return self.total(means) | {
-            "generator_gradient_norm": tf.linalg.global_norm(gradients[0]),
-            "discriminator_gradient_norm": tf.linalg.global_norm(gradients[1]),
+        self.count_step()
+        return {
+            "generator_loss": loss_of_generator,
+            "discriminator_loss": loss_of_discriminator,
+            "real_probability": tf.reduce_mean(tf.sigmoid(real_logits)),
+            "fake_probability": tf.reduce_mean(tf.sigmoid(fake_logits)),
+            "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
+            "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
+            "generator_gradient_norm": tf.linalg.global_norm(generator_gradients),
+            "discriminator_gradient_norm": tf.linalg.global_norm(discriminator_gradients),
         }
 
-    def _update_average(self):
-        """Moves the averaged generator towards the generator, BatchNorm's statistics too.
+    def count_step(self):
+        """Counts a step as done, and moves the averaged generator towards the generator.
 
-        In early steps the average is over fewer of them: it would else be mostly the random
-        weights of the beginning. Source: Yazici et al. 2019; the ramp is that of TensorFlow's
-        `ExponentialMovingAverage(num_updates)`.
+        BatchNorm's statistics too. In early steps the average is over fewer of them: it would else
+        be mostly the random weights of the beginning. Source: Yazici et al. 2019; the ramp is that
+        of TensorFlow's `ExponentialMovingAverage(num_updates)`.
         """
-        moves = tf.cast(self.step, tf.float32)
-        decay = tf.minimum(self.config.ema_decay, (1.0 + moves) / (10.0 + moves))
-        for average, weight in zip(self.averaged_generator.weights, self.generator.weights):
-            average.assign_sub((1.0 - decay) * (average - weight))
+        self.step.assign_add(1)
+        if self.averaged_generator:
+            steps = tf.cast(self.step, tf.float32)
+            decay = tf.minimum(self.config.ema_decay, (1.0 + steps) / (10.0 + steps))
+            for average, weight in zip(self.averaged_generator.weights, self.generator.weights):
+                average.assign_sub((1.0 - decay) * (average - weight))
 
     @property
     def steps_done(self) -> int:
-        """How many moves were made, those before a restored checkpoint included."""
+        """How many steps are done, those before a restored checkpoint included."""
         return int(self.step.numpy())
 
     @property

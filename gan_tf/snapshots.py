@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.config import TrainConfig, still_known, whole_number
+from gan_tf.fast_layers import convert
 from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.run import checkpoints, images
@@ -273,7 +274,7 @@ def write_walk(path, walks, format: str):
 
 
 def _blank(config, there, epoch, origin, precision):
-    environment.require_keras()
-    generator = make_generator(config.latent_dim, config.fast, precision)
+    with environment.require_keras():
+        generator = convert(make_generator(config.latent_dim), config.fast, precision)
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     return Snapshot(generator, fixed_noise, config, there, epoch, origin)

@@ -70,34 +70,33 @@ def train(
     if not overwrite and run.is_finished(config):
         console.say_finished(run.path, config.epochs)
         return run.read_history()
-    with distribution.start(distribute, config, join_seconds) as workers:
-        with run.locked() if workers.is_chief else contextlib.nullcontext():
-            with workers.chief_first():
-                if workers.is_chief:
-                    run.settle()
-                    if overwrite:
-                        run.check_replaceable()
-                    else:
-                        run.check(config)
-                if images is None:
-                    images = data.load_images(config)
-            if config.batch_size > len(images):
-                raise UserError(
-                    f"`batch_size` {config.batch_size} is larger than the data set:"
-                    f" {len(images)} images"
-                )
-            if workers.several:
-                workers.agree("the training images", _checksum(images))
-            if workers.is_chief and not overwrite:
-                _check_images(run, config, images)
-            try:
+    try:
+        with distribution.start(distribute, config, join_seconds) as workers:
+            with run.locked() if workers.is_chief else contextlib.nullcontext():
+                with workers.chief_first():
+                    if workers.is_chief:
+                        run.settle()
+                        if overwrite:
+                            run.check_replaceable()
+                        else:
+                            run.check(config)
+                    if images is None:
+                        images = data.load_images(config)
+                if config.batch_size > len(images):
+                    raise UserError(
+                        f"`batch_size` {config.batch_size} is larger than the data set:"
+                        f" {len(images)} images"
+                    )
+                if workers.several:
+                    workers.agree("the training images", _checksum(images))
+                if workers.is_chief and not overwrite:
+                    _check_images(run, config, images)
                 training = _Training(config, run, images, on_epoch, workers)
                 if overwrite and workers.is_chief:
                     training.replace_run()
                 return training.run_to_end()
-            except _OUT_OF_MEMORY as error:
-                reason = one_line(error)
-                raise RunFailed(f"not enough memory, or TensorFlow gave up: {reason}") from error
+    except _OUT_OF_MEMORY as error:
+        raise RunFailed(f"not enough memory, or TensorFlow gave up: {one_line(error)}") from error
 
 
 def _check_images(run, config, images):
@@ -257,7 +256,7 @@ class _Training:
             batches = data.batches(self.images, config.batch_size, config.seed, epoch, first)
             for step, real_images in enumerate(batches, start=first):
                 noise = make_noise(len(real_images), config.latent_dim, config.seed, gan.steps_done)
-                metrics = self.workers.train_step(gan, real_images, noise)
+                metrics = gan.train_step(real_images, noise)
                 self._record(step, metrics)
                 if bar.update(len(real_images)):
                     console.show_step(bar, step + 1, self.steps_per_epoch, metrics)

@@ -105,7 +105,6 @@ OTHER_VALUES = {
     "precision": "bfloat16",
     "invert": True,
     "evaluate_every": 5,
-    "update": "alternating",
     "beta_1": 0.5,
     "discriminator_learning_rate": 4e-4,
     "ema_decay": 0.999,

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from gan_tf import fast_layers as layers
+from gan_tf.models import make_discriminator, make_generator
 from gan_tf.system import environment
 
 CONV, TRANSPOSE = "Conv2D", "Conv2DTranspose"
@@ -450,6 +451,38 @@ def test_weights_and_checkpoints_move_both_ways(source, target, tmp_path):
     target.set_weights([2 * w for w in source.get_weights()])
     source.set_weights(target.get_weights())
     assert largest_difference(target(inputs).numpy(), source(inputs).numpy()) < 1e-5
+
+
+def test_a_converted_network_has_the_same_variables_and_agrees():
+    """Each way of computing, Dropout's seeds included; the network itself stays as it is."""
+    networks = make_generator(), make_discriminator()
+    noise = normal([16, 100])
+    networks[0](noise, training=True)  # moves the moving averages
+    networks[1](networks[0](noise), training=True)  # and the seeds
+    images = networks[0](noise)
+    logits = networks[1](images)
+    for fast, precision, tolerance in [
+        (True, "float32", 1e-5),
+        (False, "float32", 0),
+        (False, "bfloat16", 3e-2),
+        (True, "bfloat16", 3e-2),
+    ]:
+        generator, discriminator = (layers.convert(each, fast, precision) for each in networks)
+        for model, other in zip((generator, discriminator), networks):
+            for variable, original in zip(model.variables, other.variables, strict=True):
+                assert variable is not original and variable.dtype == original.dtype
+                np.testing.assert_array_equal(variable, original)
+            ours = {
+                type(layer) for layer in model.layers if type(layer).__module__ == layers.__name__
+            }
+            assert len(ours) == 2 * fast, ours
+            in_bfloat16 = [layer.name for layer in model.layers if layer.compute_dtype != "float32"]
+            assert len(in_bfloat16) == (precision == "bfloat16") * (
+                2 if other is networks[0] else 1
+            )
+        for found, expected in (generator(noise), images), (discriminator(images), logits):
+            assert found.dtype == tf.float32
+            np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # in Keras's own saving

@@ -137,41 +137,6 @@ def test_keras_that_is_set_up_otherwise_is_refused():
         tf.keras.config.set_floatx("float32")
 
 
-def test_taking_turns_the_generator_faces_the_discriminator_that_has_moved(batch):
-    """With plain SGD, dropout being a function of how often it was drawn."""
-    images, noise = batch
-    stepped, start = Gan(TrainConfig(update="alternating")), Gan(TrainConfig(update="alternating"))
-    for gan in stepped, start:
-        gan.generator_optimizer = tf.keras.optimizers.SGD(0.5)
-        gan.discriminator_optimizer = tf.keras.optimizers.SGD(0.5)
-        gan.generator_optimizer.build(gan.generator.trainable_variables)
-        gan.discriminator_optimizer.build(gan.discriminator.trainable_variables)
-    metrics = stepped.train_step(images, noise)
-
-    with tf.GradientTape() as generator_tape:
-        fake_images = start.generator(noise, training=True)
-        with generator_tape.stop_recording(), tf.GradientTape() as discriminator_tape:
-            real_logits = start.discriminator(images, training=True)
-            fake_logits = start.discriminator(fake_images, training=True)
-            loss = discriminator_loss(real_logits, fake_logits)
-            variables = start.discriminator.trainable_variables
-        gradients = discriminator_tape.gradient(loss, variables)
-        for variable, gradient in zip(variables, gradients, strict=True):
-            variable.assign_sub(0.5 * gradient)
-        loss_of_generator = generator_loss(start.discriminator(fake_images, training=True))
-    gradients = generator_tape.gradient(loss_of_generator, start.generator.trainable_variables)
-    assert float(metrics["discriminator_loss"]) == pytest.approx(float(loss), rel=1e-5)
-    assert float(metrics["generator_loss"]) == pytest.approx(float(loss_of_generator), rel=1e-4)
-    scale = max(np.abs(gradient).max() for gradient in gradients)
-    for old, new, gradient in zip(
-        start.generator.trainable_variables,
-        stepped.generator.trainable_variables,
-        gradients,
-        strict=True,
-    ):
-        np.testing.assert_allclose(old - 0.5 * gradient, new, atol=1e-3 * scale)
-
-
 def test_the_average_follows_the_generator_with_its_decay(batch):
     """After n steps the decay is min(ema_decay, (1 + n) / (10 + n)), for statistics too."""
     gan = Gan(TrainConfig(ema_decay=0.2))

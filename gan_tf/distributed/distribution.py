@@ -1,14 +1,7 @@
-"""One process or many: how the workers of a run share each batch, and which of them writes.
+"""One process or many: who the workers of a run are, how they agree, and which of them writes.
 
-Nothing else in gan_tf knows of `tf.distribute`. `start` gives what a training needs of it; for one
-process, which is the default, that is `OneProcess`, which does nothing.
-
-What makes N workers compute what one process computes:
-- Of a batch, replica r of N takes rows r, r + N, r + 2 N, ... Its share may be empty.
-- A mean over the batch is a sum over the share divided by the size of the whole batch, added up
-  over the replicas; so are gradients.
-- BatchNorm takes its statistics over the whole batch, and a Dropout mask is a function of the
-  position in it.
+`start` gives what a training needs of it; for one process, which is the default, that is
+`OneProcess`, which does nothing.
 """
 
 import contextlib
@@ -23,9 +16,10 @@ from gan_tf._version import __version__
 from gan_tf.config import TrainConfig, whole_number
 from gan_tf.distributed import addresses
 from gan_tf.distributed.cluster import Cluster
+from gan_tf.distributed.step import SharedGan
 from gan_tf.gan import Gan
 from gan_tf.system import console
-from gan_tf.system.errors import RunFailed, UserError
+from gan_tf.system.errors import UserError
 
 KINDS = ("workers", "slurm", "mirrored")
 # Longer than any pause that the workers' own connections allow: they notice, and say, who is gone.
@@ -99,15 +93,8 @@ class OneProcess:
         """Returns the networks, ready for `train_step`."""
         return Gan(config)
 
-    def train_step(self, gan: Gan, real_images, noise) -> dict:
-        """Makes one move of both players on a batch; every worker is given the whole of it."""
-        return gan.train_step(tf.constant(real_images), noise)
-
     def any(self, *flags) -> tuple:
-        """Tells of each flag whether any worker has raised it, the same on all workers.
-
-        Among several, flags travel with the next training step: the answer is that of the last one.
-        """
+        """Reports of each flag whether any worker has raised it, the same on all workers."""
         return flags
 
     def agree(self, what: str, value):
@@ -134,98 +121,9 @@ class _Distributed(OneProcess):
     def _begin(self, strategy):
         self._strategy = strategy
         self.replicas = strategy.num_replicas_in_sync
-        self._raised = self._summed = None
-        self._step = None
 
     def make_gan(self, config):
-        with self._strategy.scope():
-            gan = Gan(config)
-        for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
-            # The step has added up the gradients by then, as it needs their norms.
-            if not hasattr(optimizer, "_all_reduce_sum_gradients"):
-                raise RunFailed(
-                    f"`distribute` does not know Keras {tf.keras.__version__}: use 3.15"
-                )
-            optimizer._all_reduce_sum_gradients = list
-        for layer in gan.generator.layers + gan.discriminator.layers:
-            if isinstance(layer, tf.keras.layers.BatchNormalization):
-                layer.moments = self._moments
-            elif isinstance(layer, tf.keras.layers.Dropout):
-                layer.rows = _rows
-        self._step = self._make_step(gan)
-        return gan
-
-    def train_step(self, gan, real_images, noise):
-        raised = tf.constant(self._raised or [0.0, 0.0])
-        images, noise = self._shares(real_images), self._shares(noise)
-        metrics, self._summed = self._step(images, noise, raised, len(real_images))
-        return metrics
-
-    def any(self, *flags):
-        answers = (False,) * len(flags)
-        if self._summed is not None:
-            answers = tuple((self._summed > 0).numpy().tolist())
-        # What all know by now need not travel again.
-        self._raised = [float(flag and not known) for flag, known in zip(flags, answers)]
-        return answers
-
-    def _shares(self, batch):
-        """Divides a batch among the replicas."""
-
-        def share(context):
-            rows = batch[context.replica_id_in_sync_group :: self.replicas]
-            # With no image at all, TensorFlow's own convolutions mistake their shapes: a replica
-            # without a share is given one that does not count.
-            return tf.constant(rows if len(rows) else batch[:1])
-
-        return self._strategy.experimental_distribute_values_from_function(share)
-
-    def _counted(self, values):
-        """The values that this replica adds to a sum over the batch: 0 if it has no share."""
-        if self._batch_size >= self.replicas:
-            return values
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return values * tf.cast(replica < self._batch_size, values.dtype)
-
-    def _moments(self, rows):
-        """Mean and variance of each column over the rows of all replicas."""
-        count = tf.fill([1], tf.cast(tf.shape(rows)[0], tf.float32))
-        sums = tf.concat([tf.reduce_sum(rows, 0), tf.reduce_sum(rows**2, 0), count], 0)
-        sums = _total(self._counted(sums))
-        mean, mean_square = tf.split(sums[:-1] / sums[-1], 2)
-        return mean, tf.maximum(mean_square - mean**2, 0)
-
-    def _make_step(self, gan):
-        @tf.function
-        def step(images, noise, raised, batch_size):
-            self._batch_size = batch_size  # for what the layers call while this is traced
-
-            def replica_step(images, noise):
-                def mean(values):
-                    return self._counted(tf.reduce_sum(values)) / batch_size
-
-                gan.mean, gan.total = mean, _total
-                return gan.move(images, noise), _total(tf.identity(raised))
-
-            results = self._strategy.run(replica_step, args=(images, noise))
-            gan.count_move()  # here, where a variable is the same on all replicas
-            return tf.nest.map_structure(
-                lambda result: self._strategy.experimental_local_results(result)[0], results
-            )
-
-        return step
-
-
-def _total(values):
-    """The sum over all replicas, of each tensor."""
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-
-def _rows():
-    """The first row of the batch in this replica's share, and how many rows apart the next is."""
-    context = tf.distribute.get_replica_context()
-    return context.replica_id_in_sync_group, context.num_replicas_in_sync
+        return SharedGan(config, self._strategy)
 
 
 class _Mirrored(_Distributed):
@@ -263,17 +161,25 @@ class _Workers(_Distributed):
             console.say(f"{here} of {self.replicas} trains; {chief} writes, and speaks for all")
         return self
 
-    def __exit__(self, *error):
-        self._cluster.__exit__(*error)
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, _BROKEN):
+            explained = self._cluster.explain(error)
+            self._cluster.__exit__(type(explained), explained, traceback)
+            raise explained from error
+        self._cluster.__exit__(kind, error, traceback)
 
-    def make_gan(self, config):
-        with self._explained():
-            return super().make_gan(config)
+    def any(self, *flags):
+        return tuple((self._sum(tf.constant(flags, tf.float32)) > 0).numpy().tolist())
 
-    def train_step(self, gan, real_images, noise):
-        with self._explained():
-            metrics = super().train_step(gan, real_images, noise)
-            return {name: value.numpy() for name, value in metrics.items()}
+    @tf.function
+    def _sum(self, values):
+        def on_replica(values):
+            context = tf.distribute.get_replica_context()
+            values = tf.identity(values)  # on a device of its own, which an argument has not
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        total = self._strategy.run(on_replica, args=(values,))
+        return self._strategy.experimental_local_results(total)[0]
 
     def agree(self, what, value):
         self._cluster.agree(what, value)
@@ -294,13 +200,6 @@ class _Workers(_Distributed):
 
     def leave(self):
         self._cluster.leave()
-
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except _BROKEN as error:
-            raise self._cluster.explain(error) from error
 
 
 def _make_strategy(addresses, index):

@@ -1,5 +1,6 @@
 """What the numbers of a run depend on beside its config: versions, threads, oneDNN, processor."""
 
+import contextlib
 import os
 import platform
 
@@ -80,8 +81,11 @@ def hints(precision: str, features: set[str]) -> list[str]:
     return lines
 
 
+@contextlib.contextmanager
 def require_keras():
-    """Refuses Keras settings that the networks are not written for.
+    """Refuses Keras settings that the networks are not written for; sets a dtype policy aside.
+
+    A policy that a program has set for its own models does not reach those made in the block.
 
     Raises:
       UserError: names the setting, and what it must be.
@@ -97,6 +101,12 @@ def require_keras():
                 f"Keras's {name} is {value}, and must be {needed}: change it in ~/.keras/keras.json"
                 " or where your program sets it"
             )
+    policy = tf.keras.config.dtype_policy()
+    tf.keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        tf.keras.config.set_dtype_policy(policy)
 
 
 def _threads():

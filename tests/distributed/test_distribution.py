@@ -160,7 +160,7 @@ for kind in None, "mirrored":
         gan = workers.make_gan(config)
         for step, count in enumerate([5, 1]):
             images = tf.random.stateless_uniform([count, 28, 28, 1], [0, step], -1, 1).numpy()
-            metrics = workers.train_step(gan, images, make_noise(count, 100, 0, step))
+            metrics = gan.train_step(images, make_noise(count, 100, 0, step))
             print(workers.replicas, *(float(metrics[name]) for name in METRICS))
     print(gan.steps_done)
 """
@@ -354,7 +354,7 @@ with distribution.start(kind, config, 300) as workers:
     for step in range(50):
         count = 2 if step % 10 == 9 else 6  # of 2 images, workers 2 and 3 have no share
         noise = make_noise(count, 100, 0, step)
-        metrics = workers.train_step(gan, images[:count].astype("float32"), noise)
+        metrics = gan.train_step(images[:count].astype("float32"), noise)
         print(float(metrics["generator_loss"]), float(metrics["discriminator_loss"]))
     workers.agree_on_weights(gan, "at the end")
     workers.leave()

@@ -73,13 +73,16 @@ def test_fields_that_this_version_does_not_know_are_named_with_both_versions(tmp
     assert gan_tf.__version__ in str(refused.value) and "damaged" not in str(refused.value)
 
 
-def test_a_field_that_was_dropped_stops_only_runs_that_used_it(tmp_path):
+@pytest.mark.parametrize(
+    "name, unused, used", [("label_smoothing", 0.0, 0.1), ("update", "simultaneous", "alternating")]
+)
+def test_a_field_that_was_dropped_stops_only_runs_that_used_it(tmp_path, name, unused, used):
     run = begun(tmp_path)
     config = json.loads(run.config_path.read_text())["config"]
-    change_record(run, config=config | {"label_smoothing": 0.0})
+    change_record(run, config=config | {name: unused})
     run.check(TrainConfig())
-    change_record(run, config=config | {"label_smoothing": 0.1})
-    with pytest.raises(UserError, match="does not know .label_smoothing."):
+    change_record(run, config=config | {name: used})
+    with pytest.raises(UserError, match=f"does not know .{name}."):
         run.check(TrainConfig())
 
 

@@ -3,6 +3,7 @@ import os
 
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
 from gan_tf import UserError
 from gan_tf.system import environment
@@ -68,7 +69,17 @@ def test_other_settings_of_keras_are_refused_by_name(name, value):
     set_value(value)
     try:
         with pytest.raises(UserError, match=f"Keras's {name} is {value}, and must be {before}"):
-            environment.require_keras()
+            with environment.require_keras():
+                pass
     finally:
         set_value(before)
-    environment.require_keras()
+
+
+def test_a_dtype_policy_of_the_users_program_is_set_aside():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with environment.require_keras():
+            assert keras.layers.Dense(1).compute_dtype == "float32"
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
