@@ -123,8 +123,7 @@ class TrainConfig:
             self._set(name, _positive_number(name, self.discriminator_learning_rate))
         for name in ("beta_1", "ema_decay"):
             self._set(name, _share(name, getattr(self, name)))
-        if not isinstance(self.dataset, str) or not self.dataset:
-            raise UserError(f"`dataset` must be a name or a folder, not {self.dataset!r}")
+        self._set("dataset", _dataset(self.dataset))
         if self.precision not in PRECISIONS:
             raise UserError(
                 f"`precision` must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
@@ -154,12 +153,16 @@ class TrainConfig:
         return Path("runs", name.replace("/", "_").replace(":", "_"))
 
     def differences(self, other: "TrainConfig") -> list[str]:
-        """Returns a text for each field that decides the numbers and is not the same in both."""
+        """Returns a text for each field that decides the numbers and is not the same in both.
+
+        The name of a folder of pictures does not: the pictures do, whose SHA-256 a run records.
+        """
         return [
             f"`{field.name}` is {getattr(self, field.name)}, was {getattr(other, field.name)}"
             for field in dataclasses.fields(self)
             if field.metadata["decides_numbers"]
             and getattr(self, field.name) != getattr(other, field.name)
+            and not (field.name == "dataset" and self.has_image_folder)
         ]
 
 
@@ -191,6 +194,18 @@ def folder_name(name: str, value) -> str:
     except (UserError, TypeError) as error:
         raise UserError(f"`{name}`: {error}") from error
     return os.fspath(value)
+
+
+def _dataset(value) -> str:
+    if isinstance(value, os.PathLike):  # a folder, though a data set may have the same name
+        value = os.path.join(os.curdir, value)
+    if not isinstance(value, str) or not value:
+        raise UserError(f"`dataset` must be a name or a folder, not {value!r}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"`dataset` {value!a} is not UTF-8: rename the folder") from None
+    return value
 
 
 def _epochs(name, values) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import signal
 import time
 import warnings
@@ -14,7 +13,7 @@ from gan_tf import data
 from gan_tf.config import OWN_IMAGES, TrainConfig
 from gan_tf.distributed import distribution
 from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
-from gan_tf.evaluation.variety import variety
+from gan_tf.evaluation.variety import real_variety, variety
 from gan_tf.gan import METRICS
 from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
 from gan_tf.report import write_report
@@ -46,9 +45,9 @@ def train(
       config: the choices of the run.
       overwrite: replace the run that is in the folder by a new one, as soon as that has begun.
       images: training images of your own in place of `config.dataset`: `[count, 28, 28, 1]` or
-        `[count, 28, 28]`, uint8 in [0, 255]. Their SHA-256 goes into config.json, so that the run
-        goes on with the same images only.
-      on_epoch: called with each new row of history.csv after its epoch is saved.
+        `[count, 28, 28]`, uint8 in [0, 255]; they are copied. Their SHA-256 goes into config.json,
+        so that the run goes on with the same images only.
+      on_epoch: called with a copy of each new row of history.csv after its epoch is saved.
       distribute: share each batch with other processes, all of which call this function, or with
         other devices: "workers", "slurm" or "mirrored"; see docs/scaling.md.
       join_seconds: how long to wait for the other processes.
@@ -64,8 +63,8 @@ def train(
       KeyboardInterrupt: after Ctrl-C; SystemExit(143) after SIGTERM.
     """
     if images is not None:
-        images = _own_images(images)
-        config = dataclasses.replace(config, dataset=OWN_IMAGES + _checksum(images)[:16])
+        images = data.own_images(images)
+        config = dataclasses.replace(config, dataset=OWN_IMAGES + data.checksum(images)[:16])
     run = RunDir(config.run_folder)
     if not overwrite and run.is_finished(config):
         console.say_finished(run.path, config.epochs)
@@ -88,7 +87,7 @@ def train(
                         f" {len(images)} images"
                     )
                 if workers.several:
-                    workers.agree("the training images", _checksum(images))
+                    workers.agree("the training images", data.checksum(images))
                 if workers.is_chief and not overwrite:
                     _check_images(run, config, images)
                 training = _Training(config, run, images, on_epoch, workers)
@@ -102,31 +101,17 @@ def train(
 def _check_images(run, config, images):
     """Refuses to go on with other images than those that a run began with."""
     if run.config_path.exists():
-        _, there = run.read_config()
-        if there.get("images_sha256") not in (None, _checksum(images)):
+        begun, there = run.read_config()
+        recorded = there.get("images_sha256")
+        if recorded is None:  # in the oldest runs
+            same = config.dataset == begun.dataset
+        else:
+            same = recorded == data.checksum(images)
+        if not same:
             raise UserError(
                 f"the images of `dataset` {config.dataset} are not those that the run in {run.path}"
                 " began with: bring them back, or name another `run_dir`"
             )
-
-
-def _checksum(images):
-    return hashlib.sha256(images.tobytes()).hexdigest()
-
-
-def _own_images(images):
-    try:
-        images = np.asarray(images)
-    except ValueError as error:
-        raise UserError(f"`images` are no array: {error}") from error
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype != np.uint8 or images.shape[1:] != (28, 28, 1) or not len(images):
-        raise UserError(
-            "`images` must be uint8 of shape [count, 28, 28] or [count, 28, 28, 1], not"
-            f" {images.dtype} of shape {list(images.shape)}"
-        )
-    return images
 
 
 class _Training:
@@ -153,7 +138,10 @@ class _Training:
 
             self.references = load_references(config)
         self.environment = environment.describe(workers.replicas)
-        self.environment |= {"images_sha256": _checksum(training_images)}
+        self.environment |= {
+            "images_sha256": data.checksum(training_images),
+            "real_variety": real_variety(training_images),
+        }
         self.history = []
 
     def replace_run(self):
@@ -302,7 +290,7 @@ class _Training:
         if self.workers.is_chief:
             console.print_epoch(row | scores, self.config.epochs)
             if self.on_epoch:
-                self.on_epoch(row)
+                self.on_epoch(dict(row))  # its own, to change as it likes
 
     def _write_epoch(self, epoch, row):
         grid = self._write_samples(epoch)

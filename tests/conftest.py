@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import NO_NETWORK, PREPARED_IMAGES, Launcher, command, small
+from helpers import NO_NETWORK, PREPARED_IMAGES, Launcher, command, prepare, small
 
 from gan_tf import cli
 
@@ -108,35 +108,9 @@ def run_copy(small_run, tmp_path):
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A data folder in which TFDS has prepared a small data set under the name fashion_mnist."""
-    import tensorflow_datasets as tfds
-
     images = np.random.default_rng(0).integers(0, 256, [PREPARED_IMAGES, 28, 28, 1], np.uint8)
-
-    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        name = "fashion_mnist"
-        VERSION = tfds.core.Version("3.0.1")
-
-        def _info(self):
-            features = {
-                "image": tfds.features.Image(shape=(28, 28, 1)),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
-            )
-
-        def _split_generators(self, _):
-            return {
-                "train": self._generate_examples(images),
-                "test": self._generate_examples(255 - images),
-            }
-
-        def _generate_examples(self, images):
-            for index, image in enumerate(images):
-                yield index, {"image": image, "label": index % 10}
-
     folder = tmp_path_factory.mktemp("tensorflow datasets")
-    Builder(data_dir=folder).download_and_prepare()
+    prepare(folder, images)
     return folder, images
 
 

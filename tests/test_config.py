@@ -1,5 +1,7 @@
 import dataclasses
 import math
+import os
+from pathlib import Path
 
 import pytest
 
@@ -46,10 +48,21 @@ def test_the_seed_is_one_that_numpy_takes(value):
         TrainConfig(seed=value)
 
 
-@pytest.mark.parametrize("value", ["", 5, None])
+@pytest.mark.parametrize("value", ["", 5, None, "caf\udce9"])
 def test_a_data_set_is_a_name_or_a_folder(value):
-    with pytest.raises(UserError, match="`dataset` must be a name or a folder"):
+    with pytest.raises(UserError, match="`dataset` (must be a name or a folder|.* is not UTF-8)"):
         TrainConfig(dataset=value)
+
+
+def test_a_path_is_a_folder_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("mnist")
+    named, path = TrainConfig(dataset="mnist"), TrainConfig(dataset=Path("mnist"))
+    assert path.has_image_folder and not named.has_image_folder
+    assert path.run_folder == named.run_folder
+    assert path.differences(named) == []  # the pictures decide
+    assert named.differences(path) == [f"`dataset` is mnist, was {os.path.join('.', 'mnist')}"]
+    assert TrainConfig(dataset=tmp_path).dataset == str(tmp_path)
 
 
 def test_the_way_of_computing_is_checked():

@@ -629,7 +629,7 @@ def test_13_damaged_prepared_data_is_named_with_the_folder_to_delete(
 # 14: a network that refuses is in test_data.py; here one that swallows everything.
 def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, monkeypatch):
     """TFDS by itself gives up after 205 s."""
-    monkeypatch.setattr("gan_tf.data.loading._NETWORK_SECONDS", 1)  # in place of 10, to save time
+    monkeypatch.setattr("gan_tf.data.tfds._NETWORK_SECONDS", 1)  # in place of 10, to save time
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for scheme in ["http", "https"]:
             monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")

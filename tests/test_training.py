@@ -12,7 +12,8 @@ from helpers import (
     remove_checkpoint,
 )
 
-from gan_tf import TrainConfig, UserError, train
+from gan_tf import TrainConfig, UserError, data, train
+from gan_tf.evaluation.variety import variety
 from gan_tf.gan import METRICS
 from gan_tf.run import images
 from gan_tf.run.lock import NAME as LOCK
@@ -59,7 +60,7 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
     seen = []
 
     def look(row):
-        seen.append(row)
+        seen.append(dict(row))
         assert run.read_history() == seen
         assert run.checkpoint_steps()[0] == row["step"]
         assert list(run.sample_paths()) == [row["epoch"] for row in seen]
@@ -67,6 +68,7 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
         panels = 1 + row["epoch"]  # the training images, and each epoch so far
         assert images.read_png(run.epochs_path).shape == (390, 366 * panels)
         assert run.gif_path.exists() is False  # which the command `gif` makes at any time
+        row.clear()  # as trackers do, which take the epoch out of it
 
     history = train(small_config(run.path), on_epoch=look)
     assert history == seen == run.read_history()
@@ -106,6 +108,8 @@ def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
     run = RunDir(config.run_dir)
     shown = images.read_png(run.training_images_path)
     np.testing.assert_array_equal(shown, images.make_grid(own[:16, ..., None], images.ZOOM))
+    recorded = run.read_config()[1]["real_variety"]
+    assert recorded == pytest.approx(variety(own / 127.5 - 1), abs=1e-6)
     before = contents(run.path)
     assert train(config, images=own[..., None]) == history  # the same ones: finished
     other = own.copy()
@@ -118,6 +122,13 @@ def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
     with pytest.raises(UserError, match=r"`dataset` array-.* from Python: .*images=\.\.\."):
         train(dataclasses.replace(run.read_config()[0], epochs=2))
     assert contents(run.path) == before
+
+
+def test_images_that_are_changed_while_they_are_trained_on_stay_as_they_are_recorded():
+    given = np.full([2, 28, 28], 7, np.uint8)
+    taken = data.own_images(given)
+    given[:] = 9
+    np.testing.assert_array_equal(taken, np.full([2, 28, 28, 1], 7))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """Any folder of pictures as training images."""
 
 import hashlib
+import io
 import os
-import stat
+import struct
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from gan_tf.system import console, files
 from gan_tf.system.errors import UserError, one_line
@@ -17,8 +17,24 @@ SIDE = 28
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 _MOST_BYTES = 2**28  # of one file
 _MOST_PIXELS = 10**8  # of one picture; more is a mistake, or meant to fill the memory
+_MOST_KEPT = 2**32  # bytes, of five million images
 _NAMED = 3  # files in a warning
-_RECIPE = 1  # goes up when the same pictures would become other training images
+_RECIPE = 2  # goes up when the same pictures would become other training images
+_DIGEST = hashlib.sha256().digest_size
+_TOO_LARGE = f"has more than {_MOST_PIXELS:,} pixels"
+_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
+_EXIF = b"Exif\0\0"
+_ORIENTATION = 0x0112
+# What shows a picture upright, by the orientation in its EXIF.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
@@ -28,104 +44,155 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
     transparent becomes ground. Of an animation the first frame counts.
 
     Args:
-      folder: PNG, JPEG, GIF, BMP and WebP files, told by their content.
+      folder: PNG, JPEG, GIF, BMP and WebP files, recognised by their content. Hidden files and the
+        folders of runs are passed over; a linked folder counts once.
       invert: whether the pictures are dark on white; training images are light on black.
-      cache_dir: folder in which the result is kept, under a name that follows from the content of
-        the files alone.
+      cache_dir: folder in which the images are kept for the next time, each under the SHA-256 of
+        the file that it was made of; or None.
 
     Returns:
-      `[count, 28, 28, 1]` uint8 in [0, 255], in an order that follows from the content too, so that
-      neither names nor the file system decide any number of a run.
+      `[count, 28, 28, 1]` uint8 in [0, 255], in the order of those SHA-256, so that neither names
+      nor the file system decide any number of a run.
 
     Raises:
       UserError: the folder cannot be read, or holds no picture.
     """
-    paths, left_out = _hash_files(Path(folder))
-    hashes = sorted(key for key, same in paths.items() for _ in same)
-    key = hashlib.sha256(repr((_RECIPE, invert, hashes)).encode()).hexdigest()
-    cached = Path(cache_dir, f"images-{key[:32]}.npz")
-    if (found := _read_cache(cached)) is not None:
-        images, damaged = found
-    else:
-        images, damaged = _read_pictures(paths, invert)
-        with files.written_whole(cached) as unfinished:
-            np.savez(unfinished, images=images, damaged=np.array(damaged, "S64"))
-    for key in damaged:
-        left_out |= dict.fromkeys(paths[key], "is no picture that can be read")
-    if not len(images):
-        reasons = "".join(f"; {path.name} {why}" for path, why in list(left_out.items())[:_NAMED])
+    paths, left_out = _find_files(folder)
+    cache = None
+    if cache_dir is not None:
+        place = hashlib.sha256(repr((_RECIPE, invert, os.path.realpath(folder))).encode())
+        cache = Path(cache_dir, f"pictures-{place.hexdigest()[:32]}")
+    kept = _read_cache(cache)
+    images, copies = {}, {}  # by the SHA-256 of the file
+    for path in console.bar(paths, "pictures"):
+        try:
+            content = files.read_bytes(path, _MOST_BYTES)
+            key = hashlib.sha256(content).digest()
+            if key not in images:
+                images[key] = kept[key] if key in kept else _convert(content, invert)
+            copies[key] = copies.get(key, 0) + 1
+        except UnidentifiedImageError:
+            left_out[path] = "is no picture"
+        except UserError as error:
+            left_out[path] = str(error)
+        except Exception as error:  # a stranger's file may raise anything
+            left_out[path] = getattr(error, "strerror", None) or one_line(error)
+    if not images:
+        reasons = "".join(f"; {path.name}: {why}" for path, why in list(left_out.items())[:_NAMED])
         raise UserError(f"`dataset` {folder} holds no picture{reasons}")
+    if cache is not None and images.keys() != kept.keys():
+        rows = b"".join(key + image.tobytes() for key, image in images.items())
+        files.keep(cache, rows + hashlib.sha256(rows).digest())
+    ordered = [images[key] for key in sorted(copies) for _ in range(copies[key])]
     if left_out:
-        named = [f"{path} {why}" for path, why in sorted(left_out.items())[:_NAMED]]
+        named = [f"{path}: {why}" for path, why in sorted(left_out.items())[:_NAMED]]
         more = f", and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         warnings.warn(
-            f"{len(left_out)} of {len(left_out) + len(images)} files are left out:"
-            f" {'; '.join(named)}{more}"
+            f"{len(left_out)} of {len(left_out) + len(ordered)} are left out of the training"
+            f" images: {'; '.join(named)}{more}"
         )
-    return images
+    return np.array(ordered)[..., None]
 
 
-def _hash_files(folder):
-    """Maps the SHA-256 of each regular file to its paths; and those that are not read to a reason.
+def _find_files(folder):
+    """Lists the files in a folder and below; and maps what is left out to the reason.
 
     Hidden files are passed over, as programs put them everywhere.
     """
-    paths, left_out = {}, {}
 
     def refuse(error):
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
 
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
-            try:
-                status = path.stat()
-                if not stat.S_ISREG(status.st_mode):
-                    left_out[path] = "is no file"
-                elif status.st_size > _MOST_BYTES:
-                    left_out[path] = f"has more than {_MOST_BYTES} bytes"
-                else:
-                    key = hashlib.sha256(path.read_bytes()).hexdigest()
-                    paths.setdefault(key, []).append(path)
-            except OSError as error:
-                left_out[path] = f"cannot be read ({error.strerror})"
+    paths, left_out, seen = [], {}, set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if "config.json" in names and {"checkpoints", "snapshots"} & {*folders}:
+            left_out[Path(place)] = "is the folder of a run"
+            folders.clear()
+        elif real in seen:  # by way of a link, which may lead in a circle
+            folders.clear()
+        else:
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            paths += [Path(place, name) for name in names if not name.startswith(".")]
+        seen.add(real)
     return paths, left_out
 
 
 def _read_cache(path):
-    if not path.exists():
-        return None
+    """Maps SHA-256 to image as an earlier call has kept them; after damage none is left."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["images"], [key.decode() for key in arrays["damaged"]]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        warnings.warn(f"{path} is damaged, and made again ({one_line(error)})")
-        return None
+        content = files.read_bytes(path, _MOST_KEPT) if path else b""
+    except (OSError, ValueError):
+        content = b""  # not there yet, or something else is
+    rows, digest = content[:-_DIGEST], content[-_DIGEST:]
+    if hashlib.sha256(rows).digest() != digest or len(rows) % (_DIGEST + SIDE**2):
+        return {}
+    table = np.frombuffer(rows, np.uint8).reshape(-1, _DIGEST + SIDE**2)
+    return {row[:_DIGEST].tobytes(): row[_DIGEST:].reshape(SIDE, SIDE) for row in table}
 
 
-def _read_pictures(paths, invert):
-    """Returns `[count, 28, 28, 1]` uint8 in order of the hashes, and the hashes of no pictures."""
-    images, damaged = [], []
-    for key in console.bar(sorted(paths), "pictures"):
-        try:
-            images += [_read_picture(paths[key][0], invert)] * len(paths[key])
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-            damaged.append(key)
-    return np.array(images, np.uint8).reshape(-1, SIDE, SIDE, 1), damaged
-
-
-def _read_picture(path, invert):
-    with Image.open(path, formats=_FORMATS) as picture:
+def _convert(content, invert):
+    """Returns the picture in a file of these bytes as `[28, 28]` uint8."""
+    ground = 255 if invert else 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of what is left out or does not matter
+        picture = _open(content)
         if picture.width * picture.height > _MOST_PIXELS:
-            raise ValueError(f"more than {_MOST_PIXELS} pixels")
-        picture = ImageOps.exif_transpose(picture)  # as a camera was held
-        if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off what is bright
-            grey = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
-        else:
-            ground = Image.new("RGBA", picture.size, "white" if invert else "black")
-            grey = Image.alpha_composite(ground, picture.convert("RGBA")).convert("L")
+            raise UserError(_TOO_LARGE)
+        picture.load()
+    exif = picture.info.get("exif", content)
+    transparent = picture.info.get("transparency")
+    if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off what is bright
+        deep = np.asarray(picture)
+        grey = Image.fromarray(np.where(deep == transparent, ground, deep // 257).astype(np.uint8))
+    else:
+        if picture.format == "PNG" and picture.mode in ("L", "RGB") and transparent is not None:
+            # Pillow has brought the pixels to 8 bits, but not the colour that is transparent.
+            levels = _in_8_bits(np.atleast_1d(transparent), content[_PNG_DEPTH]).tolist()
+            picture.info["transparency"] = tuple(levels) if len(levels) > 1 else levels[0]
+        elif picture.format == "BMP" and picture.getextrema()[3:] == ((0, 0),):
+            picture = picture.convert("RGB")  # opaque to every viewer: nobody has filled in alpha
+        backdrop = Image.new("RGBA", picture.size, (ground, ground, ground))
+        grey = Image.alpha_composite(backdrop, picture.convert("RGBA")).convert("L")
+    orientation = _orientation(exif)
+    if orientation in _TURNS:
+        grey = grey.transpose(_TURNS[orientation])
     side = min(grey.size)
     left, top = (grey.width - side) // 2, (grey.height - side) // 2
     square = grey.crop((left, top, left + side, top + side))
     pixels = np.asarray(square.resize([SIDE, SIDE], Image.Resampling.LANCZOS))
     return 255 - pixels if invert else pixels
+
+
+def _open(content):
+    try:
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise UserError(_TOO_LARGE) from None
+    except UnidentifiedImageError:  # an odd resolution in its EXIF is enough for that
+        without_exif = content.replace(_EXIF, bytes(len(_EXIF)), 1)
+        return Image.open(io.BytesIO(without_exif), formats=_FORMATS)
+
+
+def _orientation(exif):
+    """Returns the orientation in an EXIF, whatever else is in there; 1 (upright) if there is none.
+
+    Pillow reads all of it, and stops at the first entry that makes no sense.
+    """
+    tiff = exif.split(_EXIF, 1)[-1]
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        entries = [
+            struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * n) for n in range(count)
+        ]
+    except struct.error:  # cut off
+        return 1
+    return {tag: value for tag, _, _, value in entries}.get(_ORIENTATION, 1)
+
+
+def _in_8_bits(levels, depth):
+    return levels >> 8 if depth == 16 else levels * 255 // (2**depth - 1)

@@ -283,8 +283,9 @@ class RunDir:
         if not os.path.exists(self.config_path):  # unlike Path's, it never raises
             return False
         self.check(config)
-        if config.epochs != self.read_config()[0].epochs:
-            return False
+        begun, _ = self.read_config()
+        if (config.epochs, config.dataset) != (begun.epochs, begun.dataset):
+            return False  # what is in another folder of pictures must be looked at
         history = self.read_history()
         made = (self.loss_curves_path, self.epochs_path, self.gif_path)
         return (

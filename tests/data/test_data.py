@@ -1,10 +1,23 @@
+import concurrent.futures
 import dataclasses
+import http.server
+import json
 import os
 import shutil
 
 import numpy as np
+import portalocker
 import pytest
-from helpers import NO_NETWORK, contents, cut_short, flip_a_bit, refusal, remove
+from helpers import (
+    NO_NETWORK,
+    contents,
+    cut_short,
+    flip_a_bit,
+    prepare,
+    refusal,
+    remove,
+    truncate,
+)
 from PIL import Image
 
 from gan_tf import TrainConfig, UserError
@@ -75,15 +88,91 @@ def test_the_training_split_that_tfds_prepared_is_read_whole(prepared):
     np.testing.assert_array_equal(first, loaded[:100])
 
 
+@pytest.fixture(scope="module")
+def array_records(prepared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("array_record")
+    prepare(folder, prepared[1], file_format="array_record")
+    return folder
+
+
+def test_every_file_format_of_tfds_is_read_in_the_order_in_which_it_is_stored(
+    prepared, array_records, tmp_path
+):
+    prepare(tmp_path, prepared[1], shards=3)
+    for split in ["train", "test"]:
+        images, labels = load_labelled(TrainConfig(data_dir=prepared[0]), split)
+        for folder in [array_records, tmp_path]:
+            loaded = load_labelled(TrainConfig(data_dir=folder), split)
+            np.testing.assert_array_equal(loaded[0], images)
+            np.testing.assert_array_equal(loaded[1], labels)
+            assert loaded[0].dtype == np.uint8
+
+
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, remove])
-def test_damaged_prepared_data_is_named_with_the_folder_to_delete(prepared, tmp_path, damage):
-    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
-    (record,) = tmp_path.rglob("*train.tfrecord*")
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_damaged_prepared_data_is_named_with_the_folder_to_delete(
+    prepared, array_records, tmp_path, file_format, damage
+):
+    whole = {"tfrecord": prepared[0], "array_record": array_records}[file_format]
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    (record,) = tmp_path.rglob(f"*train.{file_format}*")
     damage(record)
     with pytest.raises(UserError) as refused:
         load_images(TrainConfig(data_dir=tmp_path))
-    assert f"delete {record.parent}" in str(refused.value)
+    assert f"damaged: delete {record.parent} and" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_whole_data_is_never_called_damaged(prepared, tmp_path):
+    """Of another version, without what this reader can do without, or beside what is damaged."""
+    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
+    config = TrainConfig(data_dir=tmp_path)
+    version = tmp_path / "fashion_mnist" / "3.0.1"
+    (version / "features.json").unlink()
+    assert len(load_images(config)) == COUNT
+    info = version / "dataset_info.json"
+    record = json.loads(info.read_text())
+    info.write_text(json.dumps(record | {"invented later": 1}))
+    with pytest.raises(UserError, match="prepared by another version of TensorFlow Datasets"):
+        load_images(config)
+    (tmp_path / "fashion_mnist" / "2.0.0").mkdir()
+    (tmp_path / "fashion_mnist" / "2.0.0" / info.name).write_text(json.dumps(record))
+    truncate(info)
+    with pytest.raises(UserError, match=f"damaged: delete {version} and"):
+        load_images(config)
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """A server that is there, and has nothing."""
+
+    def do_HEAD(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_process_that_waits_for_another_one_reads_what_that_has_prepared(
+    prepared, tmp_path, monkeypatch, capfd
+):
+    folder = tmp_path / "fashion_mnist"
+    folder.mkdir()
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server,
+        concurrent.futures.ThreadPoolExecutor() as threads,
+        open(folder / ".gan_tf.run.lock", "w") as lock,
+    ):
+        portalocker.lock(lock, portalocker.LOCK_EX)
+        threads.submit(server.serve_forever)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+        loading = threads.submit(load_images, TrainConfig(data_dir=tmp_path))
+        while "waiting for another process" not in capfd.readouterr().out:
+            assert not loading.done(), loading.exception()
+        shutil.copytree(prepared[0] / "fashion_mnist", folder, dirs_exist_ok=True)
+        portalocker.unlock(lock)
+        images = loading.result(60)
+        server.shutdown()
+    np.testing.assert_array_equal(images, load_images(TrainConfig(data_dir=prepared[0])))
 
 
 @pytest.fixture
@@ -134,11 +223,14 @@ def test_the_original_files_are_prepared_without_network(real_data_dir):
         ("nonsense", "neither a folder .* fashion_mnist, mnist, kmnist, synthetic"),
         ("cifar10", r"images of \(32, 32, 3\); needed are 28 x 28 x 1"),
         ("array-0123", "handed in from Python"),
+        ("fashion_mnist:1.0.0", r"neither .* only: 3\.0\.1\.\): take"),
     ],
 )
 def test_a_data_set_that_does_not_fit_is_refused(tmp_path, dataset, said):
     with pytest.raises(UserError, match=f"`dataset` .*{dataset}.* {said}"):
         load_images(TrainConfig(dataset=dataset, data_dir=tmp_path / "data"))
+    with pytest.raises(UserError, match="no home folder for ~nobody .*`data_dir`"):
+        load_images(TrainConfig(data_dir="~nobody of this name"))
     assert contents(tmp_path) == {}
 
 

@@ -17,6 +17,7 @@ def test_what_a_run_was_computed_on_is_in_its_config(small_run):
     assert recorded["onednn"] is True
     assert set(environment.DECIDING) <= recorded.keys()
     assert len(recorded.pop("images_sha256")) == 64
+    assert 0.1 < recorded.pop("real_variety") < 1.5
     assert recorded == environment.describe()
 
 

@@ -1,0 +1,239 @@
+"""Data sets of TensorFlow Datasets (TFDS): prepared once on this machine's disk, then read."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import queue
+import shutil
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import portalocker
+
+from gan_tf.config import DATASETS, TrainConfig
+from gan_tf.system import console, files
+from gan_tf.system.errors import UserError, one_line
+
+_NETWORK_SECONDS = 10  # how long to wait for a server before saying that there is no network
+_ABANDONED_SECONDS = 3600  # nobody prepares data without writing for so long
+_SHAPE = (28, 28, 1)
+_BATCH = 1000  # records that are taken out of TensorFlow at once
+
+
+def data_dir(config: TrainConfig) -> Path:
+    """Returns the folder of TFDS's prepared data: `data_dir`, or TFDS's own default.
+
+    Raises:
+      UserError: it would be in the home folder, and there is none.
+    """
+    folder = config.data_dir
+    if folder is None:
+        import tensorflow_datasets as tfds
+
+        folder = tfds.core.constants.DATA_DIR
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise UserError(f"no home folder for {folder}: name a folder with `data_dir`") from None
+
+
+def prepare(config: TrainConfig):
+    """Returns the TFDS builder of a data set that is prepared on this machine's disk.
+
+    Args:
+      config: `dataset`, `data_dir`, and `manual_dir` where it is not prepared yet.
+
+    Raises:
+      UserError: there is no such data set, it is neither prepared nor within reach, or damaged.
+    """
+    import tensorflow_datasets as tfds  # here, as synthetic images need none of it
+    from google.protobuf import json_format  # a part of TensorFlow
+
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns about its own workings
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    folder = data_dir(config)
+    try:
+        builder, prepared = _find(config, tfds)
+        if not prepared:
+            _check_sources(builder, config.manual_dir)
+            with _alone_in(Path(builder.data_dir).parent):
+                builder, prepared = _find(config, tfds)  # another process may have prepared it
+                if not prepared:
+                    options = tfds.download.DownloadConfig(manual_dir=config.manual_dir)
+                    builder.download_and_prepare(download_config=options)
+    except json_format.ParseError as error:
+        raise UserError(
+            _why_unreadable(folder / config.dataset.partition(":")[0], error)
+        ) from error
+    except (tfds.download.DownloadError, ConnectionError, OSError) as error:
+        raise UserError(f"cannot prepare {config.dataset}: {one_line(error)}") from error
+    return builder
+
+
+def read_split(builder, split: str, names: list[str]) -> list[np.ndarray]:
+    """Reads a split in any file format of TFDS, in the order in which it is stored.
+
+    Args:
+      builder: from `prepare`.
+      split: "train" or "test".
+      names: of the features to read.
+
+    Returns:
+      An array for each feature, `[count, ...]`.
+
+    Raises:
+      UserError: there is no such split or feature, or the data cannot be read.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    info = builder.info
+    if split not in info.splits or not {*names} <= {*info.features}:
+        raise UserError(f"{builder.name} has no {split} split with {' and '.join(names)}")
+    try:
+        if info.file_format == tfds.core.FileFormat.ARRAY_RECORD:  # not for `as_dataset`
+            raw = tfds.decode.DeserializeMethod.RAW_BYTES
+            records = builder.as_data_source(split, deserialize_method=raw)
+            records = tf.data.Dataset.from_tensor_slices(
+                records.__getitems__(range(len(records)))  # at once: one by one takes minutes
+            )
+            examples = records.map(info.features.deserialize_example, tf.data.AUTOTUNE)
+        else:
+            examples = builder.as_dataset(
+                split=split,
+                decoders=tfds.decode.PartialDecoding(dict.fromkeys(names, True)),
+                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            )
+        wanted = examples.map(lambda example: [example[name] for name in names])
+        parts = zip(*wanted.batch(_BATCH).as_numpy_iterator())
+        return [np.concatenate(part) for part in parts]
+    except (NotImplementedError, ImportError, OSError, tf.errors.PermissionDeniedError) as error:
+        raise UserError(f"cannot read {builder.data_dir}: {one_line(error)}") from error
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise UserError(f"{_damaged(builder.data_dir)} ({one_line(error)})") from error
+
+
+def _find(config, tfds):
+    """Returns the builder of a data set, and whether its data is prepared."""
+    builder = _builder(config, tfds)
+    info = Path(builder.data_dir, tfds.core.constants.DATASET_INFO_FILENAME)
+    if info.exists():
+        return _builder(config, tfds), True  # anew, as it may have appeared in this moment
+    if info.parent.exists() and not info.exists():
+        raise UserError(f"{_damaged(info.parent)} ({info.name} is missing)")
+    return builder, False
+
+
+def _builder(config, tfds):
+    try:
+        builder = tfds.builder(config.dataset, data_dir=config.data_dir)
+    # An AssertionError for a version that it does not have.
+    except (ImportError, AttributeError, ValueError, AssertionError) as error:
+        reason = str(error).rpartition('": ')[2].strip().partition("\n")[0]
+        raise UserError(
+            f"`dataset` {config.dataset!r} is neither a folder of pictures nor a data set of"
+            f" TensorFlow Datasets ({reason}): take {', '.join(DATASETS)}, or a folder"
+        ) from error
+    features = builder.info.features
+    image = features["image"] if features is not None and "image" in features else None
+    if image is None or tuple(image.shape) != _SHAPE:
+        shape = "no images" if image is None else f"images of {image.shape}"
+        raise UserError(f"`dataset` {config.dataset} has {shape}; needed are 28 x 28 x 1")
+    return builder
+
+
+@contextlib.contextmanager
+def _alone_in(folder):
+    """Lets one process at a time prepare a data set, and clears what killed ones have left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / ".gan_tf.run.lock", "a", encoding="ascii") as file:
+            try:
+                portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+            except portalocker.AlreadyLocked:
+                console.say(f"waiting for another process that prepares {folder}")
+                portalocker.lock(file, portalocker.LOCK_EX)
+            for path in files.entries(folder):
+                if path.name.startswith("incomplete.") and _newest(path) < time.time():
+                    shutil.rmtree(path)
+            yield
+    except portalocker.LockException:  # a file system without locks
+        yield
+
+
+def _newest(folder):
+    """When something was last written in a folder, and an hour more."""
+    return max(path.stat().st_mtime for path in [folder, *folder.rglob("*")]) + _ABANDONED_SECONDS
+
+
+def _check_sources(builder, manual_dir):
+    """Refuses at once what TFDS would find out after minutes, or tell in many lines."""
+    if manual_dir is not None and not Path(manual_dir).is_dir():
+        raise UserError(f"`manual_dir` {manual_dir} is not a folder")
+    missing = []
+    for url, known in builder.url_infos.items():
+        path = Path(manual_dir or "", known.filename)
+        if manual_dir is None or not path.exists():
+            missing.append((url, known.filename))
+        elif not _is_whole(path, known):
+            raise UserError(f"{path} is damaged (wrong checksum): download it again from {url}")
+    if missing and not _answers(missing[0][0]):
+        folder = missing[0][0].rpartition("/")[0]
+        names = ", ".join(name for _, name in missing)
+        raise UserError(
+            f"{builder.name} is not on this machine and {folder} does not answer: connect to the"
+            f" network, or put {names} from there into a folder and name it with `manual_dir`,"
+            " or try `dataset` synthetic, which needs no download"
+        )
+
+
+def _is_whole(path, known):
+    if not path.is_file() or path.stat().st_size != int(known.size):
+        return False  # a pipe would never end, a foreign file may be larger than the memory
+    return hashlib.sha256(path.read_bytes()).hexdigest() == known.checksum
+
+
+def _answers(url):
+    """Tells whether a server is within reach, soon even where the name look-up hangs."""
+    answers = queue.Queue()
+
+    def ask():
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=_NETWORK_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # a refusal is an answer too: TFDS will say more
+        except OSError:
+            answers.put(False)
+            return
+        answers.put(True)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answers.get(timeout=_NETWORK_SECONDS)
+    except queue.Empty:
+        return False
+
+
+def _why_unreadable(folder, error):
+    """Says which version's dataset_info.json is no JSON; whole versions may lie beside it."""
+    for path in sorted(folder.rglob("dataset_info.json")):
+        try:
+            json.loads(files.read_text(path))
+        except ValueError:
+            return f"{_damaged(path.parent)} ({one_line(error)})"
+    return (
+        f"{folder} was prepared by another version of TensorFlow Datasets ({one_line(error)}):"
+        " install that one, or name another `data_dir`"
+    )
+
+
+def _damaged(folder):
+    return f"prepared data is damaged: delete {folder} and run the command again"
