@@ -46,7 +46,8 @@ def as_text(run) -> str:
     level, verdict = story.verdict(found)
     parts = [f"{run.name}: {story.paragraph(run)}", verdict]
     for finding in found:
-        parts.append(f"{finding.level.upper()}: {finding.title} ({epochs_as_text(finding.epochs)})")
+        where = f" ({epochs_as_text(finding.epochs)})" if finding.epochs else ""
+        parts.append(f"{finding.level.upper()}: {finding.title}{where}")
         parts += [f"    {finding.text}", f"    What to do: {finding.advice}"]
     if level == "sound":
         parts.append(f"What to try next: {story.what_next(run)}")

@@ -128,7 +128,6 @@ def _told(run):
         "figures": story.figures(run),
         "next": story.what_next(run),
         "part_f": story.part_f(run),
-        "legs": story.legs(run),
         "stills": [
             (epoch, _data_uri(run.grids[epoch]))
             for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*run.grids})

@@ -5,6 +5,7 @@ each one apart.
 """
 
 import dataclasses
+import itertools
 import os
 from pathlib import Path
 from statistics import median
@@ -12,14 +13,15 @@ from statistics import median
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
 from gan_tf.report.rules import Finding
 from gan_tf.report.signals import (
+    FEW_EPOCHS,
+    FEW_IMAGES,
     counted,
     has,
     lead,
+    listed,
     number,
-    spikes,
     spikes_in_words,
     training_images,
-    turning_points,
 )
 
 _NAMES = {
@@ -28,9 +30,6 @@ _NAMES = {
     "kmnist": "Kuzushiji-MNIST",
     "synthetic": "synthetic garments",
 }
-_FEW = 8  # epochs: of fewer, nothing is said about their course
-_RIPPLE = 1.15  # a rise or fall of the generator's loss by less than 15 % is a ripple
-_MOST_LEGS = 10
 # The paragraph names these itself.
 _NAMED = ("learning_rate", "discriminator_learning_rate", "seed", "dataset", "batch_size")
 
@@ -75,6 +74,10 @@ def what_next(run) -> str:
     tries = []
     if not run.evaluation and config["dataset"] in DATASETS:
         tries.append("measure the images, which no loss does (gan-tf evaluate)")
+    if (training_images(run) or FEW_IMAGES) < FEW_IMAGES:
+        tries.append(
+            "see whether the generator copies training images, as there are few (gan-tf neighbours)"
+        )
     if not _is_best(config):
         tries.append(
             "train with --recipe best in another --run-dir: on Fashion-MNIST this brought the"
@@ -109,8 +112,8 @@ def figures(run) -> list[tuple[str, str]]:
 
 def part_f(run) -> list[str]:
     """Returns what the losses did, as paragraphs; none where an epoch has no losses."""
-    rows = _rows(run)
-    if not rows:
+    rows = run.history
+    if not has(rows, "generator_loss", "discriminator_loss"):
         return []
     first, last = rows[0], rows[-1]
     text = (
@@ -122,58 +125,32 @@ def part_f(run) -> list[str]:
             f"; in epoch {last['epoch']} they are {last['generator_loss']:.3f} and"
             f" {last['discriminator_loss']:.3f}"
         )
-    paragraphs = [f"{text} (nats, means over an epoch)."]
-    if len(rows) >= _FEW:
-        paragraphs[0] += _highest_loss(rows)
-        paragraphs.append(_together(rows))
-        if found := spikes(rows):
-            paragraphs.append(spikes_in_words(rows, found))
+    text += " (nats, means over an epoch)."
+    if len(rows) < FEW_EPOCHS:
+        paragraphs = [f"{text} With fewer than {FEW_EPOCHS} epochs there is no curve to speak of."]
     else:
-        paragraphs.append(f"With fewer than {_FEW} epochs there is no curve to speak of.")
+        paragraphs = [text + _extremes(rows), _together(rows), spikes_in_words(rows)]
     if has(rows, "real_probability", "fake_probability"):
         paragraphs.append(_who_is_ahead(rows))
-    return paragraphs
+    return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def legs(run) -> list[dict]:
-    """Returns the rises and falls of the generator's loss: the rows `start` and `end` of each.
-
-    Those of 15 % or more; if they are more than ten, the larger ones. None if it only rose or fell.
-    """
-    rows, ratio = _rows(run), _RIPPLE
-    if len(rows) < _FEW:
-        return []
-    while len(turns := turning_points(rows, ratio)) > _MOST_LEGS + 1:
-        ratio *= 1.1
-    found = [
-        {"start": start, "end": end, "rises": end["generator_loss"] > start["generator_loss"]}
-        for start, end in zip(turns, turns[1:])
-    ]
-    return found if len(found) > 1 else []
-
-
-def _rows(run):
-    rows = run.history
-    sound = has(rows, "generator_loss", "discriminator_loss")
-    return rows if sound and all(row["generator_loss"] > 0 for row in rows) else []
-
-
-def _highest_loss(rows):
-    """Says where the loss is highest, if not at an end, and what the gradient is there."""
-    top = max(rows, key=lambda row: row["generator_loss"])
-    text = ""
-    if top is not rows[0] and top is not rows[-1]:
-        text = (
-            f" The generator's loss is highest in epoch {top['epoch']}: {top['generator_loss']:.3f}"
-        )
-        if has(rows, "generator_gradient_norm"):
-            usual = median(row["generator_gradient_norm"] for row in rows)
-            text += (
-                f", where the norm of its gradient is {top['generator_gradient_norm']:.3g} (median"
-                f" of all epochs: {usual:.3g})"
-            )
-        text += "."
-    if abs(rows[-1]["generator_loss"] / rows[0]["generator_loss"] - 1) < 0.03:
+def _extremes(rows):
+    """Says where the generator's loss is highest and lowest, if within the run, and how it ends."""
+    losses = [row["generator_loss"] for row in rows]
+    within = []
+    for name, extreme in (("highest", max), ("lowest", min)):
+        row = rows[losses.index(extreme(losses))]
+        if row is not rows[0] and row is not rows[-1]:
+            within.append(f"{name} in epoch {row['epoch']} ({row['generator_loss']:.3f})")
+            if name == "highest" and has(rows, "generator_gradient_norm"):
+                usual = median(row["generator_gradient_norm"] for row in rows)
+                within[-1] += (
+                    f" with a gradient of norm {row['generator_gradient_norm']:.3g} (median of all"
+                    f" epochs: {usual:.3g})"
+                )
+    text = f" The generator's loss is {listed(within)}." if within else ""
+    if abs(losses[-1] - losses[0]) < 0.03 * losses[0]:
         text += (
             " The generator's loss ends within 3% of where it began: compare the images of the two"
             " epochs."
@@ -183,15 +160,16 @@ def _highest_loss(rows):
 
 def _together(rows):
     """Says how often one loss rises as the other falls."""
-    changes = [
-        [after[name] - before[name] for name in ("generator_loss", "discriminator_loss")]
-        for before, after in zip(rows, rows[1:])
-    ]
-    opposite = sum(g * d < 0 for g, d in changes)
-    meaning = ": what one gains, the other loses" if opposite >= 0.75 * len(changes) else ""
+    opposite = sum(
+        (after["generator_loss"] - before["generator_loss"])
+        * (after["discriminator_loss"] - before["discriminator_loss"])
+        < 0
+        for before, after in itertools.pairwise(rows)
+    )
+    meaning = ": what one gains, the other loses" if opposite >= 0.75 * (len(rows) - 1) else ""
     return (
         "From one epoch to the next, one loss rises while the other falls in"
-        f" {opposite} of {len(changes)} cases{meaning}."
+        f" {opposite} of {len(rows) - 1} cases{meaning}."
     )
 
 
@@ -200,15 +178,15 @@ def _who_is_ahead(rows):
     widest, last = max(rows, key=lead), rows[-1]
     ahead = sum(lead(row) > 0 for row in rows)
     often = {0: "no epoch", len(rows): "every epoch"}.get(ahead, f"{ahead} of {len(rows)} epochs")
-    text = f"On average D(x) is above D(G(z)) in {often}"
-    if ahead and widest is not last:
-        text += (
-            f", furthest in epoch {widest['epoch']}: {widest['real_probability']:.3f} and"
-            f" {widest['fake_probability']:.3f}"
-        )
+    where = (
+        f", furthest in epoch {widest['epoch']} ({widest['real_probability']:.3f} and"
+        f" {widest['fake_probability']:.3f})"
+        if ahead and widest is not last
+        else ""
+    )
     return (
-        f"{text}. In epoch {last['epoch']} they are {last['real_probability']:.3f} and"
-        f" {last['fake_probability']:.3f}."
+        f"On average D(x) is above D(G(z)) in {often}{where}. In epoch {last['epoch']} they are"
+        f" {last['real_probability']:.3f} and {last['fake_probability']:.3f}."
     )
 
 

@@ -1,13 +1,10 @@
 """Each rule of health finds the run with the illness, and no illness in the published ones."""
 
 import dataclasses
-import itertools
 import shutil
 
 import pytest
 from helpers import ROOT
-from hypothesis import given
-from hypothesis import strategies as st
 from make_published_page import read_published_run
 
 from gan_tf.report import findings, read_run, rules, signals, story
@@ -15,15 +12,10 @@ from gan_tf.report.health import examined
 
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
 PROBABILITIES = ("real_probability", "fake_probability")
-LOSSES = st.lists(st.floats(0.1, 10.0).map(lambda loss: round(loss, 1)), min_size=1, max_size=40)
 
 
 def ill(name):
     return read_run(ILL_RUNS / name)
-
-
-def rows_of(losses):
-    return [{"epoch": epoch, "generator_loss": loss} for epoch, loss in enumerate(losses, 1)]
 
 
 def evaluated(rows):
@@ -38,7 +30,7 @@ def test_the_published_run_is_sound_and_has_three_spikes(tmp_path):
     found, not_found, unknown = examined(read_published_run(tmp_path))
     (spikes,) = found
     assert (spikes.rule, spikes.level, spikes.epochs) == ("loss_spikes", "note", [21, 28, 42, 43])
-    assert "epochs 21 (1.238), 28 (1.263) and 42 to 43 (1.229)" in spikes.text
+    assert "epochs 21 (1.238), 28 (1.263), 42 (1.037) and 43 (1.229)" in spikes.text
     assert unknown == ["missing classes"] and len(not_found) == len(rules.RULES) - 2
     assert story.verdict(found)[0] == "sound"
 
@@ -118,35 +110,14 @@ def test_a_quality_that_still_improves():
             evaluated((10 * n, {"fcd": fcd}) for n, fcd in enumerate(distances, 1))
         )
 
-    assert "epoch, 40: 3. Before it is 4 or more" in found(9.0, 5.0, 4.0, 3.0).text
+    assert "is 3 in the last evaluated epoch, and 4 or more" in found(9.0, 5.0, 4.0, 3.0).text
     assert found(9.0, 5.0, 3.0, 3.1) is None
     assert found(9.0, 5.0, 3.0, 2.95) is None
-
-
-@given(LOSSES, st.sampled_from([1.05, 1.15, 4 / 3]))
-def test_turning_points_hide_no_move(losses, ratio):
-    rows = rows_of(losses)
-    turns = signals.turning_points(rows, ratio)
-    extremes = {min(losses), max(losses)}
-    if max(losses) >= ratio * min(losses):
-        assert extremes <= {row["generator_loss"] for row in turns}
-    steps = [b["generator_loss"] - a["generator_loss"] for a, b in zip(turns, turns[1:])]
-    assert all(a * b < 0 for a, b in zip(steps, steps[1:]))
-    for start, end in itertools.pairwise(turns):
-        between = losses[start["epoch"] - 1 : end["epoch"]]
-        ends = sorted([start["generator_loss"], end["generator_loss"]])
-        assert ends[0] / ratio < min(between) and max(between) < ends[1] * ratio
-
-
-def test_turning_points_of_a_known_curve():
-    turns = signals.turning_points(rows_of([1, 2, 4, 3, 2, 2, 5, 5]), 1.3)
-    assert [row["epoch"] for row in turns] == [1, 3, 5, 7]
 
 
 @pytest.mark.parametrize(
     "epochs, text",
     [
-        ([], "the whole run"),
         ([7], "epoch 7"),
         ([21, 28, 42, 43], "epochs 21, 28, 42 to 43"),
         ([1, 2, 3], "epochs 1 to 3"),
