@@ -49,8 +49,8 @@ def test_its_other_seed_is_sound(tmp_path):
     [
         ("high_learning_rate", ["divergence"]),
         ("low_learning_rate", ["nothing_learnt"]),
-        ("fast_discriminator", ["discriminator_ahead"]),
-        ("slow_discriminator", ["generator_ahead"]),
+        ("fast_discriminator", ["imbalance"]),
+        ("slow_discriminator", ["imbalance"]),
         ("fast_generator", ["collapse"]),
         ("swinging", ["short_training", "loss_spikes"]),
         ("one_epoch", ["too_early"]),
@@ -71,13 +71,14 @@ def test_who_catches_up_is_not_ill(name):
     run = ill(name)
     third_last = run.history[-3]
     nearer = {column: 0.5 + 0.8 * (third_last[column] - 0.5) for column in PROBABILITIES}
-    last = run.last | nearer | {"variety": 1.2 * third_last["variety"]}
+    last = run.last | nearer | {"variety": 1.1 * third_last["variety"]}
     run = dataclasses.replace(run, history=[*run.history[:-1], last])
-    assert findings(run)[0].rule == "short_training"
+    assert findings(run)[0].title.endswith(", but less so than before")
+    assert {finding.level for finding in findings(run)} <= {"advice", "note"}
 
 
 def test_variety_is_measured_by_that_of_the_training_images():
-    """Own leaves are 0.45 apart: images at 0.3 are varied enough there, and at 0.2 are not."""
+    """Own leaves are 0.45 apart: images at 0.2 are varied enough there, and at 0.1 are not."""
 
     def found(made, real):
         run = ill("swinging")
@@ -90,8 +91,8 @@ def test_variety_is_measured_by_that_of_the_training_images():
             )
         )
 
-    assert found(0.2, {"real_variety": 0.45}).epochs == [38, 39, 40]
-    assert found(0.3, {"real_variety": 0.45}) is None
+    assert found(0.1, {"real_variety": 0.45}).epochs == [38, 39, 40]
+    assert found(0.2, {"real_variety": 0.45}) is None
     assert found(0.2, {}) == rules.UNKNOWN
 
 
