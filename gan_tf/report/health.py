@@ -1,49 +1,63 @@
-"""The health of a run: what its history tells, as findings, as text and as JSON."""
+"""The health of a run: what the rules find in its history, as findings, as text and as JSON."""
 
-import math
 import textwrap
 
 from gan_tf.report import story
-from gan_tf.report.rules import LEVELS, RULES, RULES_OF_SOUND_RUNS, Finding, missing_class
+from gan_tf.report.rules import LEVELS, RULES, UNKNOWN, Finding, too_early
+from gan_tf.report.signals import epochs_as_text
 
 
 def findings(run) -> list[Finding]:
-    """Returns what all rules find in a run, the worst first.
+    """Returns what the rules find in a run, the weightiest first.
+
+    Findings never ask for two different things. A run that is too young is not judged: that is its
+    only finding. An alarm, whose remedy is to start again, stands alone too. Otherwise there is
+    advice, which is always to train on, and there are notes.
 
     Args:
       run: a `Run`.
     """
-    found = [finding for rule in RULES if (finding := rule(run))]
-    if not any(finding.level == "alarm" for finding in found):
-        found += [finding for rule in RULES_OF_SOUND_RUNS if (finding := rule(run))]
-    return sorted(found, key=lambda finding: list(LEVELS).index(finding.level))
+    return examined(run)[0]
 
 
-def absent(run, found: list[Finding]) -> tuple[list[str], list[str]]:
-    """Returns the names of the rules that found nothing, and of those that were not asked."""
-    asked = [*RULES]
-    if not any(finding.level == "alarm" for finding in found):
-        asked += RULES_OF_SOUND_RUNS
-    if not run.evaluation:
-        asked.remove(missing_class)
-    there = {finding.rule for finding in found}
-    words = {rule: rule.__name__.replace("_", " ") for rule in (*RULES, *RULES_OF_SOUND_RUNS)}
+def examined(run) -> tuple[list[Finding], list[str], list[str]]:
+    """Returns the findings, the names of what was not found, and of what could not be looked for.
+
+    Args:
+      run: a `Run`.
+    """
+    if young := too_early(run):
+        return [young], [], []
+    answers = {rule.__name__.replace("_", " "): rule(run) for rule in RULES}
+    found = [answer for answer in answers.values() if isinstance(answer, Finding)]
+    found.sort(key=lambda finding: list(LEVELS).index(finding.level))
+    if found and found[0].level == "alarm":
+        found = found[:1]
     return (
-        [words[rule] for rule in asked if rule.__name__ not in there],
-        [words[rule] for rule in words if rule not in asked],
+        found,
+        [name for name, answer in answers.items() if answer is None],
+        [name for name, answer in answers.items() if answer is UNKNOWN],
     )
 
 
 def as_text(run) -> str:
     """Returns a run in a paragraph, the verdict and the findings, as lines for a terminal."""
     found = findings(run)
-    _, verdict = story.verdict(found)
+    level, verdict = story.verdict(found)
     parts = [f"{run.name}: {story.paragraph(run)}", verdict]
     for finding in found:
-        parts.append(f"{finding.level.upper()}: {finding.title} ({epochs_as_text(finding.epochs)})")
+        where = f" ({epochs_as_text(finding.epochs)})" if finding.epochs else ""
+        parts.append(f"{finding.level.upper()}: {finding.title}{where}")
         parts += [f"    {finding.text}", f"    What to do: {finding.advice}"]
+    if level == "sound":
+        parts.append(f"What to try next: {story.what_next(run)}")
     return "\n".join(
-        textwrap.fill(part, 100, subsequent_indent="    " if part[0] == " " else "")
+        textwrap.fill(
+            part,
+            100,
+            subsequent_indent="    " if part[0] == " " else "",
+            break_on_hyphens=False,
+        )
         for part in parts
     )
 
@@ -62,15 +76,3 @@ def as_dict(run) -> dict:
         "verdict": verdict,
         "findings": [finding._asdict() for finding in found],
     }
-
-
-def epochs_as_text(epochs: list[int]) -> str:
-    """Returns epochs as text, with stretches drawn together: `epochs 21, 28, 42 to 43`."""
-    if not epochs:
-        return "the whole run"
-    parts, first = [], epochs[0]
-    for epoch, following in zip(epochs, [*epochs[1:], math.inf]):
-        if following != epoch + 1:
-            parts.append(f"{first} to {epoch}" if first != epoch else f"{epoch}")
-            first = following
-    return ("epoch " if len(epochs) == 1 else "epochs ") + ", ".join(parts)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from gan_tf.report import curves, story
 from gan_tf.report import live as live_part
-from gan_tf.report.health import absent, epochs_as_text, findings
+from gan_tf.report.health import examined
 from gan_tf.report.runs import read_run
+from gan_tf.report.signals import epochs_as_text
 from gan_tf.report.toy import toy
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
@@ -22,7 +23,6 @@ from gan_tf.system.files import written_whole
 _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
 _MOST_RUNS = 8
-_MOST_LEGS = 10  # of part (f): who swings more often is told that it swings
 # What the grids of all runs may take as PNG; with base64 a third more, within the page's 5 MB.
 _SPRITE_BYTES = 3_200_000
 
@@ -114,9 +114,7 @@ def page(runs, snapshot=None) -> str:
 
 
 def _told(run):
-    found = findings(run)
-    not_found, not_looked_for = absent(run, found)
-    legs = story.legs(run)
+    found, not_found, not_looked_for = examined(run)
     level, sentence = story.verdict(found)
     return {
         "name": run.name,
@@ -130,13 +128,10 @@ def _told(run):
         "figures": story.figures(run),
         "next": story.what_next(run),
         "part_f": story.part_f(run),
-        "legs": legs[:_MOST_LEGS],
-        "more_legs": len(legs[_MOST_LEGS:]),
         "stills": [
             (epoch, _data_uri(run.grids[epoch]))
             for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*run.grids})
         ],
-        "meaning": story.part_f_meaning(run),
         "last": run.last,
         "has_grids": bool(run.grids),
         "still": _data_uri(run.grids[max(run.grids)]) if run.grids else None,

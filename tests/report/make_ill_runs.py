@@ -17,7 +17,9 @@ FOLDER = Path(__file__).with_name("ill_runs")
 # What differs from the defaults.
 ILLNESSES = {
     "high_learning_rate": {"learning_rate": 1e-2, "epochs": 10},
+    "low_learning_rate": {"learning_rate": 1e-6, "epochs": 15},
     "fast_discriminator": {"discriminator_learning_rate": 1e-3, "epochs": 25},
+    "slow_discriminator": {"discriminator_learning_rate": 1e-6, "epochs": 15},
     "fast_generator": {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-5, "epochs": 25},
     "swinging": {"learning_rate": 1e-3, "epochs": 40},
     "tiny_data_set": {"max_images": 64, "epochs": 60},
