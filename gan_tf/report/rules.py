@@ -12,6 +12,7 @@ from gan_tf.report.signals import (
     counted,
     has,
     images_seen,
+    latest,
     lead,
     listed,
     number,
@@ -135,7 +136,7 @@ def nothing_learnt(run):
 
 
 def imbalance(run):
-    """For the last three epochs one network has been far ahead of the other.
+    """In the last epochs one network is far ahead of the other.
 
     The discriminator: it is right about 90 % of the real images and of the generated ones. Half is
     chance; the published run has 0.77 and 0.86 at its most lopsided (epoch 7), seed 1 0.78 and
@@ -143,8 +144,8 @@ def imbalance(run):
     are found more real than real ones on average, and taken for real in 60 % of all cases; in the
     published run never in half of them.
     """
-    rows = run.history[-3:]
-    if len(rows) < 3 or not has(rows, *_PROBABILITIES, *_ACCURACIES):
+    rows = latest(run)
+    if not rows or not has(rows, *_PROBABILITIES, *_ACCURACIES):
         return UNKNOWN
     lowest = min(row[name] for row in rows for name in _ACCURACIES)
     highest = max(row["fake_accuracy"] for row in rows)
@@ -166,24 +167,24 @@ def imbalance(run):
         "imbalance",
         abs(now) > 0.9 * abs(before),
         f"The {ahead} is far ahead",
-        f"In the last three epochs the discriminator {text}. D(x) − D(G(z)) is {before:.3f} in"
-        f" epoch {rows[0]['epoch']} and {now:.3f} in epoch {rows[-1]['epoch']}.",
+        f"In the last {len(rows)} epochs the discriminator {text}. D(x) − D(G(z)) is {before:.3f}"
+        f" in epoch {rows[0]['epoch']} and {now:.3f} in epoch {rows[-1]['epoch']}.",
         f"with a {rather} {flag} than {number(rate)}",
         [row["epoch"] for row in rows],
     )
 
 
 def collapse(run):
-    """For the last three epochs, images have been less than a third as varied as training images.
+    """In the last epochs images are less than a third as varied as the training images.
 
     Images of the published run are at 0.57 to 0.64 in its first epochs, at 0.72 to 0.92 from epoch
     4 on; training images at 0.80. A generator ten times as fast as the discriminator, whose images
     are one heap of pixels in sixteen places, is at 0.17.
     """
     real = run.environment.get("real_variety") or _REAL_VARIETY.get(run.config["dataset"])
-    by_epoch, epochs = run.variety(), run.column("epoch")[-3:]
+    by_epoch, epochs = run.variety(), [row["epoch"] for row in latest(run)]
     values = [by_epoch.get(epoch) for epoch in epochs]
-    if not real or len(epochs) < 3 or None in values:
+    if not real or not epochs or None in values:
         return UNKNOWN
     if max(values) < real / 3:
         other_rate = run.config["discriminator_learning_rate"] is not None
@@ -192,9 +193,10 @@ def collapse(run):
             "collapse",
             values[-1] < 1.1 * values[0],
             "The images are all alike",
-            f"On average, two generated images are {values[0]:.3f} apart in epoch {epochs[0]} and"
-            f" {values[-1]:.3f} in epoch {epochs[-1]}, two training images {real:.3f} (root mean"
-            " square over pixels from −1 to 1).",
+            f"In the last {len(epochs)} epochs images vary less than a third as much as training"
+            f" images. On average, two generated images are {values[0]:.3f} apart in epoch"
+            f" {epochs[0]} and {values[-1]:.3f} in epoch {epochs[-1]}, two training images"
+            f" {real:.3f} (root mean square over pixels from −1 to 1).",
             "without --discriminator-learning-rate"
             if other_rate
             else "with another --seed; if it happens again, with half the --learning-rate",
@@ -210,9 +212,9 @@ def missing_classes(run):
     more than half of the images are of no class, as in the first three epochs, shares mean nothing.
     """
     row = run.evaluation[-1] if run.evaluation else {}
-    shares = [row[name] for name in row if name.startswith("share_") and row[name] is not None]
+    shares = [row[name] for name in row if name.startswith("share_")]
     unclaimed = row.get("unclaimed_share")
-    if not shares or unclaimed is None:
+    if not shares or None in (*shares, unclaimed):
         return UNKNOWN
     names = _CLASS_NAMES.get(run.config["dataset"], [f"class {index}" for index in range(1000)])
     few = 0.1 / len(shares)
@@ -287,7 +289,7 @@ def _rates(run):
 
 
 def _lasting_or_not(run, rule, lasts, title, text, remedy, epochs):
-    """Returns an alarm if a fault lasts, advice if it has shrunk by a tenth in three epochs."""
+    """Returns an alarm if a fault lasts, advice if it has shrunk by a tenth."""
     if lasts:
         return Finding(
             rule, "alarm", title, text, f"Start again in another folder {remedy}.", epochs

@@ -26,6 +26,12 @@ def has(rows, *names) -> bool:
     return all(row.get(name) is not None for row in rows for name in names)
 
 
+def latest(run) -> list[dict]:
+    """Returns the last tenth of the rows, at least three; none if there are fewer."""
+    count = max(3, len(run.history) // 10)
+    return run.history[-count:] if len(run.history) >= count else []
+
+
 def lead(row) -> float:
     """Returns how far the discriminator is ahead: D(x) − D(G(z)), means over the epoch."""
     return row["real_probability"] - row["fake_probability"]
@@ -39,9 +45,11 @@ def spikes(rows) -> tuple[list[dict], float]:
     more than 7 %. The three epochs at either end have no seven around them.
 
     Args:
-      rows: of history.csv, eight or more, each with a generator's loss above 0.
+      rows: of history.csv, eight or more, each with a generator's loss.
     """
     losses = [row["generator_loss"] for row in rows]
+    if min(losses) <= 0:
+        return [], 0.0  # an edited table
     change = median(abs(after / before - 1) for before, after in itertools.pairwise(losses))
     factor = max(0.05, 4 * change)
     inner = range(3, len(rows) - 3)

@@ -135,7 +135,7 @@ def test_an_evaluated_run_shows_its_quality(tmp_path):
     ]
     html = page([run])
     assert "<b>9.25</b> FCD" in html and "T-shirt/top" in html
-    assert "do not show" not in html
+    assert "Could not be looked for" not in html
 
 
 def test_too_many_grids_leave_out_epochs_but_not_the_last(swinging, monkeypatch):
