@@ -232,7 +232,7 @@ def test_minimax_prints_the_answers_and_draws_them(tmp_path, in_process):
     for part in ["(a)", "(b)", "(c)", "(d)", "from (-0.001, -0.5) a run of (b) is at", "0.0625"]:
         assert part in finished.stdout
     drawn = sorted(path.name for path in tmp_path.iterdir())
-    assert len(drawn) == 7 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
+    assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
     assert "<h2>Part 1" in (tmp_path / "minimax.html").read_text(encoding="utf-8")
 
 

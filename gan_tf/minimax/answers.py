@@ -9,7 +9,7 @@ import textwrap
 
 import numpy as np
 
-from gan_tf.minimax.dynamics import DIVERGENCE_BOUND, DYNAMICS, check_arguments, simulate
+from gan_tf.minimax.dynamics import DIVERGENCE_BOUND, DYNAMICS, checked_arguments, simulate
 from gan_tf.minimax.games import HOMEWORK_GAME, formula, linear_form, unbroken
 from gan_tf.minimax.theory import measured_rate, predicted_rate, step_size_range, update_matrix
 
@@ -47,7 +47,7 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
         where c is not 0, with the other player's step size as given. None where none converges.
       update_matrix: [2, 2], what one simultaneous step multiplies (x, y) by.
       rates: {dynamics: {predicted, measured}}: distance factor per step, by theory and from a run
-        from `start`. measured is None where a run is too short to tell or starts at (0, 0).
+        from `start`. measured is None where a run has fewer than 6 points or starts at (0, 0).
       duality_gap: {start, end}: of a simultaneous run, see `QuadraticGame.duality_gap`; None where
         it is not defined.
       descent_on_both: y_factor is 1 + 2b step_y; diverges is true where almost every start does;
@@ -57,7 +57,7 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
     Raises:
       UserError: an argument is out of range.
     """
-    check_arguments(start, step_x, step_y, steps)
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     run = simulate(game, "simultaneous", start, step_x, step_y, steps).trajectory
     gaps = [game.duality_gap(*point) for point in (run[0], run[-1])]
     surface = game.surface
@@ -138,7 +138,7 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
     Returns:
       List of (title, list of sentences).
     """
-    check_arguments(start, step_x, step_y, steps)
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     arguments = (game, start, step_x, step_y, steps)
     return [
         ("(a) The saddle point", _saddle_point(*arguments)),

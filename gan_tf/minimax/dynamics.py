@@ -113,10 +113,9 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
       UserError: an argument is out of range.
     """
     require_known(dynamics)
-    check_arguments(start, step_x, step_y, steps)
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     move = DYNAMICS[dynamics]
-    step_x, step_y = float(step_x), float(step_y)
-    before = point = float(start[0]), float(start[1])
+    before = point = start
     trajectory = np.empty((steps + 1, 2))
     trajectory[0] = point
     with np.errstate(over="ignore", invalid="ignore"):  # a reader's own gradients may use NumPy
@@ -128,8 +127,8 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
     return Run(trajectory, None)
 
 
-def check_arguments(start, step_x, step_y, steps):
-    """Raises UserError, which names the argument, unless `simulate` can take these."""
+def checked_arguments(start, step_x, step_y, steps):
+    """Returns the arguments of `simulate` as Python's numbers; a UserError names a wrong one."""
     if np.shape(start) != (2,) or not all(
         is_number(value, 1 / DIVERGENCE_BOUND, DIVERGENCE_BOUND, or_zero=True) for value in start
     ):
@@ -139,6 +138,7 @@ def check_arguments(start, step_x, step_y, steps):
             raise UserError(f"`{name}`: give a number from 1e-100 to 1e100")
     if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= steps <= MAX_STEPS:
         raise UserError(f"`steps`: give a whole number from 1 to {MAX_STEPS}")
+    return (float(start[0]), float(start[1])), float(step_x), float(step_y), int(steps)
 
 
 def require_known(dynamics):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gan_tf import minimax
 from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
-from gan_tf.minimax.dynamics import SMALLEST_STEP, check_arguments
+from gan_tf.minimax.dynamics import SMALLEST_STEP, checked_arguments
 from gan_tf.minimax.games import formula, typeset
 from gan_tf.minimax.theory import verdict
 from gan_tf.system.files import check_name, written_whole
@@ -52,7 +52,7 @@ def write_figures(
     Raises:
       UserError: an argument is out of range, or the folder cannot be written.
     """
-    check_arguments(start, step_x, step_y, steps)
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     check_name(output_dir)
     with rc_context(rcParamsDefault):  # whatever the user's own style is
         figures = {
@@ -60,7 +60,6 @@ def write_figures(
             "minimax_paths.png": paths_figure(game, start),
             "minimax_convergence.png": convergence_figure(game, start, step_x, step_y, steps),
             "minimax_step_sizes.png": step_sizes_figure(game),
-            "minimax_eigenvalues.png": eigenvalues_figure(game, step_x, step_y),
         }
         frames, durations = rotation_frames()
         paths = [Path(output_dir, name) for name in (*figures, "minimax_rotation.gif")]
@@ -298,54 +297,6 @@ def step_sizes_figure(game):
         else "Which step sizes converge"
     )
     figure.suptitle(f"{message}\nf = {typeset(formula(game))}", fontsize=12)
-    return figure
-
-
-def eigenvalues_figure(game, step_x, step_y):
-    """Eigenvalues of each dynamics' matrix about the unit circle, of the game and of f = xy."""
-    figure = Figure(figsize=(8.8, 6.4), layout="constrained")
-    panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    shown = [(game, step_x, step_y, BLUE, "o", 12)]
-    if game != BILINEAR_GAME:  # what a separable game cannot show: rotation
-        shown.append((BILINEAR_GAME, 0.5, 0.5, ORANGE, "D", 7))
-    parts = np.linspace(0.002, 2, 2000)  # so many that no gap shows where two part quickly
-    for axes, dynamics in zip(panels.flat, STYLES):
-        axes.fill(circle.real, circle.imag, color="#F2F2F2", zorder=0)
-        axes.plot(circle.real, circle.imag, color=GREY, linewidth=1.2, zorder=1)
-        axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
-        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0)
-        rates = []
-        for which, x, y, colour, marker, size in shown:
-            matrices = minimax.update_matrix(which, dynamics, x * parts, y * parts)
-            trail = np.linalg.eigvals(matrices).ravel()
-            values = np.linalg.eigvals(minimax.update_matrix(which, dynamics, x, y))
-            axes.plot(
-                trail.real, trail.imag, color=colour, marker=".", markersize=1.5, linestyle="none"
-            )
-            axes.plot(
-                values.real, values.imag, color=colour, marker=marker, markersize=size,
-                linestyle="none", markeredgecolor="black",
-                label=f"f = {typeset(formula(which))}\n{_sizes(x, y)}",
-            )  # fmt: skip
-            rates.append(f"{np.abs(values).max():.4g}")
-        axes.set(aspect="equal", xlim=(-1.5, 2.1), ylim=(-1.6, 1.6))
-        axes.set_title(f"{LABELS[dynamics]}\nrate {', '.join(rates)}", fontsize=10)
-    for axes in (*panels[1, :2], panels[0, 2]):
-        axes.set_xlabel("real part")
-        axes.tick_params(labelbottom=True)
-    for axes in panels[:, 0]:
-        axes.set_ylabel("imaginary part")
-    panels[1, 2].set_axis_off()
-    figure.legend(
-        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-        fontsize=10, frameon=False,
-    )  # fmt: skip
-    figure.suptitle(
-        "Inside the unit circle a dynamics converges, outside it diverges\n"
-        "trails: the same eigenvalues from tiny steps up to twice the step sizes",
-        fontsize=12,
-    )
     return figure
 
 

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
 
 import numpy as np
 
@@ -12,7 +11,11 @@ from gan_tf.system.errors import UserError
 
 def is_number(value, low, high, or_zero=False):
     """Returns whether a value, of any type, is a real number with a size from low to high."""
-    return isinstance(value, Real) and bool(low <= abs(value) <= high or (or_zero and value == 0))
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        return False
+    return low <= abs(value) <= high or (or_zero and value == 0)
 
 
 @dataclass(frozen=True)

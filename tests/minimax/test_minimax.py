@@ -194,6 +194,9 @@ def test_a_step_is_the_matrix_of_the_table_in_the_docs(game, dynamics, step_x, s
     run = minimax.simulate(game, dynamics, GENERIC_START, step_x, step_y, 2).trajectory
     state = np.concatenate([run[1], run[0]])[: len(found)]
     np.testing.assert_allclose((found @ state)[:2], run[2], rtol=1e-9, atol=1e-9)
+    # Before the first step the point before is the point: an optimistic step is a simultaneous one.
+    state = np.array([*GENERIC_START, *GENERIC_START])[: len(found)]
+    np.testing.assert_allclose((found @ state)[:2], run[1], rtol=1e-9, atol=1e-9)
     many = minimax.update_matrix(game, dynamics, [step_x, 1.0], [step_y, 1.0])
     np.testing.assert_array_equal(many[0], found)
     assert minimax.predicted_rate(game, dynamics, [step_x], [step_y]).shape == (1,)
@@ -268,30 +271,17 @@ def test_descent_diverges_but_from_y_0():
     run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), 1 / 8, 1 / 8, 1000)
     assert run.trajectory[:, 1].tolist() == [2.0**step for step in range(100)]
     assert run.diverged_at == 100  # 2^99 < 1e30 < 2^100
-    for step_y in (1e-3, 1.0, 1e3):
-        final = {
-            step_x: minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), step_x, step_y, 400)
-            for step_x in (0.249, 0.25, 0.251)
-        }
-        assert abs(final[0.249].trajectory[-1, 0]) < 0.05
-        assert abs(final[0.25].trajectory[-1, 0]) == 1
-        assert abs(final[0.251].trajectory[-1, 0]) > 20
-        assert all(not run.trajectory[:, 1].any() for run in final.values())
+    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), 0.249, 1e3, 400)
+    assert abs(run.trajectory[-1, 0]) < 0.05 and not run.trajectory[:, 1].any()
 
 
-def test_f_stays_0_whether_the_players_converge_or_diverge():
-    for start in ((1, 1), (1, -1)):
-        for step_size, ends in ((3 / 16, "near"), (5 / 16, "far")):
-            run = minimax.simulate(
-                HOMEWORK_GAME, "simultaneous", start, step_size, step_size, 60
-            ).trajectory
-            assert not HOMEWORK_GAME.value(*run.T).any()
-            gap = HOMEWORK_GAME.duality_gap(*run.T)
-            np.testing.assert_array_equal(gap, 4 * (run**2).sum(axis=1))
-            assert gap[-1] < 1e-30 if ends == "near" else gap[-1] > 1e15
-    # It takes equal step sizes: |x| = |y| is lost otherwise.
-    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, 1), 1 / 16, 3 / 32, 3).trajectory
-    assert HOMEWORK_GAME.value(*run.T)[1:].all()
+@pytest.mark.parametrize("step_size, ends", [(3 / 16, 1e-30), (5 / 16, 1e15)])
+def test_f_stays_0_whether_the_players_converge_or_diverge(step_size, ends):
+    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -1), step_size, step_size, 60)
+    assert not HOMEWORK_GAME.value(*run.trajectory.T).any()
+    gap = HOMEWORK_GAME.duality_gap(*run.trajectory.T)
+    np.testing.assert_array_equal(gap, 4 * (run.trajectory**2).sum(axis=1))
+    assert gap[-1] < ends if ends < 1 else gap[-1] > ends
 
 
 # --------------------------------------------------------------------- what docs/minimax.md proves
@@ -338,13 +328,6 @@ def test_best_rates_of_the_docs():
     assert minimax.predicted_rate(ROTATING_GAME, "simultaneous", 0.24, 0.05) == pytest.approx(
         0.465, abs=5e-4
     )
-
-
-@quickly
-@given(st.floats(-8, 8).filter(lambda c: abs(c) > 0.05))
-def test_coupled_game_converges_below_16_over_64_plus_c_squared(c):
-    low, high = minimax.step_size_range(QuadraticGame(4, 4, c), "both")
-    assert (low, high) == (0, pytest.approx(16 / (64 + c * c), rel=1e-12))
 
 
 @quickly
@@ -409,6 +392,7 @@ def test_a_diverging_run_says_where_it_stopped():
     stopped = next(step for step in range(100) if 79**step > 10**30)  # 1 - 8 * 10 = -79
     assert run.diverged_at == stopped
     assert run.trajectory.shape == (stopped, 2)
+    assert run.trajectory.base is None  # not a view of all the rows that were made room for
     assert np.abs(run.trajectory).max() <= minimax.DIVERGENCE_BOUND
 
 
@@ -440,26 +424,6 @@ def test_dynamics_play_a_game_given_by_two_gradients():
         )
         run = minimax.simulate(game, "simultaneous", (1, 1), 0.5, 0.5, 100)  # y: 1, 1.5, 2, 2.5, -
         assert run.diverged_at == 4 and run.trajectory[:, 1].tolist() == [1, 1.5, 2, 2.5]
-
-
-def test_optimistic_uses_the_gradient_before():
-    x0, step = 1.0, 1 / 16
-    x1 = x0 - step * 8 * x0  # nothing before the first step: a simultaneous step
-    x2 = x1 - step * (2 * 8 * x1 - 8 * x0)
-    run = minimax.simulate(HOMEWORK_GAME, "optimistic", (x0, 0), step, step, 2)
-    assert run.trajectory[:, 0].tolist() == [x0, x1, x2]
-
-
-def test_a_trajectory_shares_no_memory():
-    start = np.array([1.0, 1.0])
-    first = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 1 / 16, 1 / 16, 5).trajectory
-    first[:] = 7
-    second = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 1 / 16, 1 / 16, 5).trajectory
-    assert start.tolist() == [1, 1]
-    assert second.shape == (6, 2) and second.dtype == np.float64
-    assert second[1].tolist() == [0.5, 0.5]
-    diverged = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 10, 10, 500).trajectory
-    assert diverged.base is None  # not a view of the 500 rows that were made room for
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def test_report_of_the_assignment():
-    facts = report()
+    one = np.float32(1)  # NumPy's numbers are taken too
+    facts = report(HOMEWORK_GAME, (one, one), one / 16, one / 16, np.int64(50))
+    assert json.loads(json.dumps(facts)) == facts == report()
     assert list(facts) == [
         "saddle_point", "hessian_eigenvalues", "step_size_range", "update_matrix", "rates",
         "duality_gap", "descent_on_both",
@@ -206,6 +208,8 @@ def measured_rates(case, text):
 def diverging(case, fate):
     end = case.far_along((0.7, 0.3))
     assert max(map(abs, end)) > 1e20
+    if max(map(abs, case.matrix("descent_on_both").ravel())) > 100:
+        return  # two large factors may part after more steps than can be computed here
     falls = True
     if fate != "f falls without bound.":
         half, again = re.fullmatch(
@@ -215,8 +219,8 @@ def diverging(case, fate):
         ).groups()
         value = evaluated(half, step_x=case.sizes[0], step_y=case.sizes[1])
         assert half == again
-        if abs(value - 1) < 0.01 or max(map(abs, case.matrix("descent_on_both").ravel())) > 100:
-            return  # beyond any number of steps that could be computed here
+        if abs(value - 1) < 0.01:
+            return
         falls = value < 1
     assert (case.exact.value(*end) < -1e9) == falls == (case.exact.value(*end) < 1e9)
 

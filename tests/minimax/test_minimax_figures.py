@@ -7,7 +7,6 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from matplotlib.text import Text
-from scipy.spatial import cKDTree
 
 from gan_tf import minimax
 from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame, figures
@@ -20,7 +19,7 @@ pytestmark = [
 
 NAMES = [
     "minimax_surface.png", "minimax_paths.png", "minimax_convergence.png",
-    "minimax_step_sizes.png", "minimax_eigenvalues.png", "minimax_rotation.gif",
+    "minimax_step_sizes.png", "minimax_rotation.gif",
 ]  # fmt: skip
 
 
@@ -61,7 +60,6 @@ def drawn(game, start, step_x, step_y):
         figures.paths_figure(game, start),
         figures.convergence_figure(game, start, step_x, step_y, 20),
         figures.step_sizes_figure(game),
-        figures.eigenvalues_figure(game, step_x, step_y),
     ]
 
 
@@ -165,23 +163,6 @@ def test_measured_dots_lie_on_the_rate():
         inside = (line.get_xdata()[0] < 0.25) and (line.get_ydata()[0] < 0.25)
         assert line.get_marker() == ("o" if inside else "x")
     assert len(square.get_lines()) == 64
-
-
-def test_eigenvalues_are_where_theory_puts_them_and_trails_have_no_gap():
-    panels = figures.eigenvalues_figure(QuadraticGame(4, 4, 8), 1 / 16, 1 / 16).get_axes()
-    assert [panel.get_title().split("\n")[0] for panel in panels[:5]] == [*figures.LABELS.values()]
-    (game,) = lines_with_label(panels[0], "f = 4")
-    np.testing.assert_allclose(np.hypot(*game.get_data()), 1 / np.sqrt(2), atol=1e-9)
-    (bilinear,) = lines_with_label(panels[0], "f = xy")
-    np.testing.assert_allclose(sorted(bilinear.get_ydata()), [-0.5, 0.5], atol=1e-9)  # 1 +- i/2
-    np.testing.assert_allclose(bilinear.get_xdata(), 1, atol=1e-9)
-    assert "0.7071, 1.118" in panels[0].get_title()
-    # An eigenvalue depends on the step without a jump, also where two meet and part again.
-    for panel in panels[:5]:
-        trail = max(panel.get_lines(), key=lambda line: len(line.get_xdata()))
-        points = np.unique(np.round(np.array(trail.get_data()).T, 6), axis=0)
-        to_the_next, _ = cKDTree(points).query(points, k=2)
-        assert to_the_next.max() < 0.06
 
 
 def test_the_animation_shows_trails_that_grow_and_an_ellipse_that_holds():
