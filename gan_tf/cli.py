@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import warnings
 
@@ -53,6 +54,13 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_known_args(self, args=None, namespace=None):
+        # argparse takes -1 for a number but -1e-3 for a flag, unless a space stands before it.
+        arguments = sys.argv[1:] if args is None else args
+        number = re.compile(r"-(\d*\.?\d*e[+-]?\d+|inf|nan)", re.IGNORECASE)
+        arguments = [f" {text}" if number.fullmatch(text) else text for text in arguments]
+        return super().parse_known_args(arguments, namespace)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")

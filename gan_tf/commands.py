@@ -364,7 +364,8 @@ def _minimax_flags(parser):
     parser.add_argument(
         "--output-dir",
         metavar="NAME",
-        help="folder for the figures (default: minimax; with --json none are drawn by default)",
+        help="folder for the figures, and for minimax.html: the assignment's part 1 as one page"
+        " with a playground (default: minimax; with --json nothing is written by default)",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
     parser.set_defaults(run=_minimax)
@@ -373,17 +374,21 @@ def _minimax_flags(parser):
 def _minimax(game, output_dir, json, **choices):
     from gan_tf.minimax import QuadraticGame, answers
 
+    if output_dir is not None:
+        check_name(output_dir)
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
         say(dumps(answers.report(game, **choices), indent=2))
     else:
         say(answers.answers(game, **choices))
-        output_dir = output_dir or "minimax"
-    if output_dir:
+        output_dir = "minimax" if output_dir is None else output_dir
+    if output_dir is not None:
         from gan_tf.minimax.figures import write_figures
+        from gan_tf.report import write_part_1
 
         paths = write_figures(game, **choices, output_dir=output_dir)
+        paths.append(write_part_1(Path(output_dir, "minimax.html")))
         if not json:
             say("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
 
@@ -485,6 +490,6 @@ COMMANDS = {
     "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
     "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
-    "minimax": ("Solve the minimax game of the homework, run it, and draw it.", _minimax_flags),
+    "minimax": ("Solve the assignment's minimax game, play it, and draw it.", _minimax_flags),
     "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
 }

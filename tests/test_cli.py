@@ -226,13 +226,14 @@ def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
 
 def test_minimax_prints_the_answers_and_draws_them(tmp_path, in_process):
     """In a folder of its own, as `minimax/` is where the figures go by default."""
-    flags = ["minimax", "--step-x=0.0625", "--step-y=0.1875", "--start", "1", "0.5", "--steps=20"]
+    flags = ["minimax", "--step-x=0.0625", "--step-y", "1e-100", "--start", "-1e-3", "-.5E0"]
     finished = in_process(*flags, f"--output-dir={tmp_path}")
     assert finished.returncode == 0 and finished.stderr == ""
-    for part in ["(a)", "(b)", "(c)", "(d)", "computed 0.5; measured 0.5", "computed -0.5"]:
+    for part in ["(a)", "(b)", "(c)", "(d)", "from (-0.001, -0.5) a run of (b) is at", "0.0625"]:
         assert part in finished.stdout
     drawn = sorted(path.name for path in tmp_path.iterdir())
     assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
+    assert "<h2>Part 1" in (tmp_path / "minimax.html").read_text(encoding="utf-8")
 
 
 def test_minimax_prints_one_json_object_and_draws_nothing_unasked(
@@ -251,13 +252,19 @@ def test_minimax_prints_one_json_object_and_draws_nothing_unasked(
         *[["--step-x", value] for value in ("0", "-1", "nan", "inf", "x")],
         *[["--step-y", value] for value in ("0", "-0.1", "nan", "-inf")],
         *[["--steps", value] for value in ("0", "-1", "1.5")],
-        *[["--start", *value] for value in (["nan", "0"], ["0", "inf"])],
+        *[["--start", *value] for value in (["nan", "0"], ["0", "-inf"], ["1e-200", "0"])],
         ["--game", "1", "0", "0"],
     ],
 )
 def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, in_process, flags):
     said = refusal("minimax", f"--output-dir={tmp_path / 'new'}", *flags, run=in_process)
     assert flags[0] in said
+    assert contents(tmp_path) == {}
+
+
+def test_minimax_refuses_an_empty_output_folder(tmp_path, in_process, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "empty name" in refusal("minimax", "--output-dir=", run=in_process)
     assert contents(tmp_path) == {}
 
 

@@ -1,26 +1,28 @@
-"""Ways to play a game: each takes the players one step on, and `simulate` plays many.
+"""Ways to play a game: each takes the players one step further, and `simulate` plays many.
 
 Each way takes the point (x, y), the one before it and the two step sizes, and returns the next one.
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
-from gan_tf.minimax.games import QuadraticGame
+from gan_tf.minimax.games import is_number
 from gan_tf.system.errors import UserError
 
 # A coordinate beyond this is called divergence. Squares and cubes of it are still far from
 # overflow, so that neither the run nor what is computed from it (f, the duality gap) ever becomes
-# infinite.
+# infinite. A start is 0 or at least its inverse, so that f does not vanish by underflow.
 DIVERGENCE_BOUND = 1e30
 MAX_STEPS = 10_000
+SMALLEST_STEP = 1e-100
 
 
 def simultaneous(game, point, before, step_x, step_y):
     """Gradient descent/ascent: both players move at once, from the same point.
 
-    Source: homework part (b). This is what the tutorial's GAN train step does.
+    Source: the assignment's part (b). This is what the tutorial's GAN train step does.
     """
     x, y = point
     return x - step_x * game.gradient_x(x, y), y + step_y * game.gradient_y(x, y)
@@ -39,7 +41,7 @@ def alternating(game, point, before, step_x, step_y):
 
 
 def descent_on_both(game, point, before, step_x, step_y):
-    """Plain gradient descent: y makes f small as well. The wrong thing to do, homework part (d)."""
+    """Plain gradient descent: y makes f small as well. The assignment's part (d)."""
     x, y = point
     return x - step_x * game.gradient_x(x, y), y - step_y * game.gradient_y(x, y)
 
@@ -60,7 +62,7 @@ def extragradient(game, point, before, step_x, step_y):
 
 
 def optimistic(game, point, before, step_x, step_y):
-    """Twice the gradient here minus the gradient one step ago: z - 2 E F(z) + E F(before).
+    """Twice the gradient here minus the gradient one step ago.
 
     The first step has nothing before it: it takes before = point, and so is a simultaneous step.
 
@@ -73,47 +75,12 @@ def optimistic(game, point, before, step_x, step_y):
     )
 
 
-def proximal(game, point, before, step_x, step_y):
-    """The implicit step z' = z - E F(z'), solved by hand; for quadratic games only.
-
-    z' is the saddle point of f + (x' - x)^2 / 2 step_x - (y' - y)^2 / 2 step_y.
-
-    Source: Rockafellar 1976, "Monotone operators and the proximal point algorithm".
-    """
-    require_proximal_point(game, step_x, step_y)
-    x, y = point
-    pull_x, pull_y = 1 + 2 * game.a * step_x, 1 + 2 * game.b * step_y
-    determinant = pull_x * pull_y + step_x * step_y * game.c * game.c
-    return (
-        (pull_y * x - step_x * game.c * y) / determinant,
-        (pull_x * y + step_y * game.c * x) / determinant,
-    )
-
-
-def proximal_point_exists(game, step_x, step_y):
-    """Tells whether the proximal problem of a quadratic game has a minimum in x, a maximum in y."""
-    return 1 + 2 * game.a * step_x > 0 and 1 + 2 * game.b * step_y > 0
-
-
-def require_proximal_point(game, step_x, step_y):
-    if not isinstance(game, QuadraticGame):
-        raise UserError(
-            "`game`: the proximal point needs a QuadraticGame; try extragradient instead"
-        )
-    if not proximal_point_exists(game, step_x, step_y):
-        raise UserError(
-            "`step_x`, `step_y`: the proximal point needs 1 + 2a step_x > 0 and 1 + 2b step_y > 0; "
-            "take smaller steps"
-        )
-
-
 DYNAMICS = {
     "simultaneous": simultaneous,
     "alternating": alternating,
     "descent_on_both": descent_on_both,
     "extragradient": extragradient,
     "optimistic": optimistic,
-    "proximal": proximal,
 }
 
 
@@ -133,9 +100,9 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
     """Plays the game, and stops before overflow where it diverges.
 
     Args:
-      game: a Game or a QuadraticGame (anything with gradient_x and gradient_y).
+      game: a QuadraticGame, or an object with gradient_x(x, y) and gradient_y(x, y).
       dynamics: a name in DYNAMICS.
-      start: (x, y), each at most DIVERGENCE_BOUND in size.
+      start: (x, y), each 0 or between 1e-30 and 1e30 in size.
       step_x, step_y: step sizes, 1e-100 to 1e100.
       steps: at least 1, at most MAX_STEPS.
 
@@ -146,9 +113,9 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
       UserError: an argument is out of range.
     """
     require_known(dynamics)
-    check_arguments(start, step_x, step_y, steps)
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     move = DYNAMICS[dynamics]
-    before = point = float(start[0]), float(start[1])
+    before = point = start
     trajectory = np.empty((steps + 1, 2))
     trajectory[0] = point
     with np.errstate(over="ignore", invalid="ignore"):  # a reader's own gradients may use NumPy
@@ -160,19 +127,20 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
     return Run(trajectory, None)
 
 
-def check_arguments(start, step_x, step_y, steps):
-    """Raises UserError, which names the argument, unless `simulate` can take these."""
-    if len(start) != 2 or not all(abs(value) <= DIVERGENCE_BOUND for value in start):
-        raise UserError(f"`start`: give two finite numbers of at most 1e30 in size, not {start}")
+def checked_arguments(start, step_x, step_y, steps):
+    """Returns the arguments of `simulate` as Python's numbers; a UserError names a wrong one."""
+    if np.shape(start) != (2,) or not all(
+        is_number(value, 1 / DIVERGENCE_BOUND, DIVERGENCE_BOUND, or_zero=True) for value in start
+    ):
+        raise UserError("`start`: give two numbers, each 0 or between 1e-30 and 1e30 in size")
     for name, step_size in (("step_x", step_x), ("step_y", step_y)):
-        if not 1e-100 <= step_size <= 1e100:
-            raise UserError(f"`{name}`: give a positive number, 1e-100 to 1e100, not {step_size}")
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)):
-        raise UserError(f"`steps`: give a whole number, not {steps!r}")
-    if not 1 <= steps <= MAX_STEPS:
-        raise UserError(f"`steps`: give a number from 1 to {MAX_STEPS}, not {steps}")
+        if not is_number(step_size, SMALLEST_STEP, 1e100) or step_size < 0:
+            raise UserError(f"`{name}`: give a number from 1e-100 to 1e100")
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= steps <= MAX_STEPS:
+        raise UserError(f"`steps`: give a whole number from 1 to {MAX_STEPS}")
+    return (float(start[0]), float(start[1])), float(step_x), float(step_y), int(steps)
 
 
 def require_known(dynamics):
     if dynamics not in DYNAMICS:
-        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}, not {dynamics!r}")
+        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")

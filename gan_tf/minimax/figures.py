@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from gan_tf import minimax
 from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
-from gan_tf.system.errors import UserError
-from gan_tf.system.files import written_whole
+from gan_tf.minimax.dynamics import SMALLEST_STEP, checked_arguments
+from gan_tf.minimax.games import formula, typeset
+from gan_tf.minimax.theory import verdict
+from gan_tf.system.files import check_name, written_whole
 
 # Okabe & Ito's colours: told apart with every common kind of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#6E6E6E"
+PURPLE, GREY = "#CC79A7", "#6E6E6E"
 
 # colour and marker, so that neither carries the meaning alone
 STYLES = {
@@ -25,7 +27,6 @@ STYLES = {
     "descent_on_both": (ORANGE, "X"),
     "extragradient": (GREEN, "^"),
     "optimistic": (PURPLE, "D"),
-    "proximal": (SKY, "v"),
 }
 LABELS = {name: name.replace("_", " ") for name in STYLES}
 
@@ -46,32 +47,28 @@ def write_figures(
       output_dir: a folder, made where it is missing.
 
     Returns:
-      list of Path, in the order of the homework's story.
+      list of Path, in the order of the assignment's parts.
 
     Raises:
-      UserError: an argument is out of range.
+      UserError: an argument is out of range, or the folder cannot be written.
     """
-    minimax.check_arguments(start, step_x, step_y, steps)
-    game.stationary_point()  # raises where the game has no single one
+    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
+    check_name(output_dir)
     with rc_context(rcParamsDefault):  # whatever the user's own style is
-        return _write_figures(game, start, step_x, step_y, steps, Path(output_dir))
-
-
-def _write_figures(game, start, step_x, step_y, steps, output_dir):
-    figures = {
-        "minimax_surface.png": surface_figure(game, start, step_x, step_y, steps),
-        "minimax_paths.png": paths_figure(game, start),
-        "minimax_convergence.png": convergence_figure(game, start, step_x, step_y, steps),
-        "minimax_step_sizes.png": step_sizes_figure(game),
-        "minimax_eigenvalues.png": eigenvalues_figure(game, step_x, step_y),
-    }
-    for name, figure in figures.items():
-        with written_whole(output_dir / name) as unfinished:
-            figure.savefig(unfinished, dpi=150)
-    frames, durations = rotation_frames()
-    with written_whole(output_dir / "minimax_rotation.gif") as unfinished:
-        imageio.imwrite(unfinished, frames, extension=".gif", duration=durations, loop=0)
-    return [output_dir / name for name in (*figures, "minimax_rotation.gif")]
+        figures = {
+            "minimax_surface.png": surface_figure(game, start, step_x, step_y, steps),
+            "minimax_paths.png": paths_figure(game, start),
+            "minimax_convergence.png": convergence_figure(game, start, step_x, step_y, steps),
+            "minimax_step_sizes.png": step_sizes_figure(game),
+        }
+        frames, durations = rotation_frames()
+        paths = [Path(output_dir, name) for name in (*figures, "minimax_rotation.gif")]
+        for path, figure in zip(paths, figures.values()):
+            with written_whole(path) as unfinished:
+                figure.savefig(unfinished, dpi=150)
+        with written_whole(paths[-1]) as unfinished:
+            imageio.imwrite(unfinished, frames, extension=".gif", duration=durations, loop=0)
+    return paths
 
 
 # ----------------------------------------------------------------------------------------- figures
@@ -80,9 +77,9 @@ def _write_figures(game, start, step_x, step_y, steps, output_dir):
 def surface_figure(game, start, step_x, step_y, steps):
     """The surface f, with the paths of descent/ascent and of plain descent on both players."""
     # A quarter of the step sizes: with whole ones plain descent is off the surface in two steps.
-    step_x, step_y = step_x / 4, step_y / 4
-    figure = Figure(figsize=(8, 5.6))
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.86), projection="3d", computed_zorder=False)
+    step_x, step_y = max(step_x / 4, SMALLEST_STEP), max(step_y / 4, SMALLEST_STEP)
+    figure = Figure(figsize=(8, 5.8))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.83), projection="3d", computed_zorder=False)
     reach = 1.5 * _reach(start)
     x, y = np.meshgrid(np.linspace(-reach, reach, 41), np.linspace(-reach, reach, 41))
     surface = game.value(x, y)
@@ -95,7 +92,8 @@ def surface_figure(game, start, step_x, step_y, steps):
         ("descent_on_both", "plain descent on both", VERMILION),
     ):
         path = minimax.simulate(game, dynamics, start, step_x, step_y, steps).trajectory
-        path = _until_it_leaves(path, reach)
+        outside = np.flatnonzero(np.max(np.abs(path), axis=1) > reach)
+        path = path[: outside[0]] if outside.size else path
         axes.plot(*path.T, floor, color=colour, linewidth=1.2, linestyle=":", zorder=0)
         axes.plot(
             *path.T, game.value(*path.T), color=colour, marker=STYLES[dynamics][1],
@@ -103,7 +101,7 @@ def surface_figure(game, start, step_x, step_y, steps):
         )  # fmt: skip
     axes.scatter(
         0, 0, 0, marker="*", s=260, color="white", edgecolor="black", zorder=4,
-        label="saddle point" if game.is_minimax else "stationary point",
+        label=_origin(game),
     )  # fmt: skip
     axes.scatter(
         *start, game.value(*start), marker="s", s=70, color=BLUE, edgecolor="black", zorder=5,
@@ -115,18 +113,11 @@ def surface_figure(game, start, step_x, step_y, steps):
     axes.view_init(elev=24, azim=28)
     axes.set_box_aspect((1, 1, 0.6), zoom=1.2)
     figure.legend(
-        loc="upper center", bbox_to_anchor=(0.5, 0.88), ncols=4, frameon=False, fontsize=10
-    )
-    finds = game.is_minimax and minimax.predicted_rate(game, "simultaneous", step_x, step_y) < 1
-    slides = minimax.predicted_rate(game, "descent_on_both", step_x, step_y) > 1
-    message = (
-        "Plain descent slides off the saddle that descent/ascent finds"
-        if finds and slides
-        else "Descent/ascent and plain descent part ways on the surface"
+        loc="upper center", bbox_to_anchor=(0.5, 0.86), ncols=4, frameon=False, fontsize=10
     )
     figure.suptitle(
-        f"{message}\nf = ${minimax.formula(game)}$, a quarter of the step sizes: $\\eta_x$ = "
-        f"{step_x:.6g}, $\\eta_y$ = {step_y:.6g}; dotted: seen from above",
+        "Descent/ascent and plain descent on both, from one start\n"
+        f"f = {typeset(formula(game))}\n{_sizes(step_x, step_y)}; dotted: seen from above",
         fontsize=11,
     )
     return figure
@@ -136,31 +127,21 @@ def paths_figure(game, start):
     """Paths of descent/ascent over contours of f and the vector field, a step size per panel."""
     limit = _common_limit(game)
     reach = _reach(start)
-    figure = Figure(figsize=(8.4, 6.4), layout="constrained")
+    figure = Figure(figsize=(8.4, 6.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
     x, y = np.meshgrid(np.linspace(-reach, reach, 61), np.linspace(-reach, reach, 61))
-    field_x, field_y = -game.gradient_x(x, y)[::6, ::6], game.gradient_y(x, y)[::6, ::6]
     surface = game.value(x, y)
-    highest = np.abs(surface).max()
-    length = np.hypot(field_x, field_y)
-    length[length == 0] = 1
+    levels = np.linspace(-1, 1, 14) * np.abs(surface).max()
+    field = np.stack([-game.gradient_x(x, y), game.gradient_y(x, y)])[:, ::6, ::6]
+    length = np.hypot(*field)
+    field = field / np.where(length, length, 1)
     # From a quarter of the limit to beyond it, for both players and then for one of them.
     for axes, (part_x, part_y) in zip(
         panels.flat, ((0.25, 0.25), (0.5, 0.5), (0.9, 0.2), (1, 1), (1.03, 1.03), (0.2, 1.03))
     ):
         step_x, step_y = part_x * limit, part_y * limit
-        axes.contourf(
-            x, y, surface, levels=np.linspace(-1, 1, 14) * highest, cmap="PuOr", alpha=0.45
-        )
-        axes.quiver(
-            x[::6, ::6],
-            y[::6, ::6],
-            field_x / length,
-            field_y / length,
-            color=GREY,
-            alpha=0.6,
-            scale=19,
-        )
+        axes.contourf(x, y, surface, levels=levels, cmap="PuOr", alpha=0.45)
+        axes.quiver(x[::6, ::6], y[::6, ::6], *field, color=GREY, alpha=0.6, scale=19)
         run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30).trajectory
         axes.plot(*run.T, color="black", linewidth=0.8)
         points = axes.scatter(
@@ -169,11 +150,7 @@ def paths_figure(game, start):
         axes.plot(*start, color=BLUE, marker="s", markersize=9, linestyle="none")
         axes.plot(0, 0, color="white", markeredgecolor="black", marker="*", markersize=14)
         rate = minimax.predicted_rate(game, "simultaneous", step_x, step_y)
-        axes.set_title(
-            f"$\\eta_x$ = {step_x:.4g}, $\\eta_y$ = {step_y:.4g}\n"
-            f"rate {rate:.4g}: {_verdict(rate)}",
-            fontsize=10,
-        )
+        axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate:.4g}: {verdict(rate)}", fontsize=9.5)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     figure.colorbar(points, ax=panels, label="step", shrink=0.7)
     for axes in panels[1]:
@@ -181,13 +158,13 @@ def paths_figure(game, start):
     for axes in panels[:, 0]:
         axes.set_ylabel("y (maximises f)")
     message = (
-        f"converges with equal step sizes below {limit:.4g}"
-        if minimax.step_size_range(game, "simultaneous", "both")
-        else "converges with no equal step sizes"
+        f"Descent/ascent converges with equal step sizes below {limit:.4g}"
+        if minimax.step_size_range(game, "both")
+        else "Descent/ascent converges with no equal step sizes"
     )
     figure.suptitle(
-        f"Descent/ascent on f = ${minimax.formula(game)}$ {message}\n"
-        "square: start, star: saddle point, arrows: where the players move, "
+        f"{message}\nf = {typeset(formula(game))}\n"
+        f"square: start, star: {_origin(game)}, arrows: where the players move, "
         "purple: f > 0, orange: f < 0",
         fontsize=11,
     )
@@ -198,21 +175,36 @@ def convergence_figure(game, start, step_x, step_y, steps):
     """Distance to the saddle point, measured over predicted, and what f has one believe."""
     figure = Figure(figsize=(8.8, 6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1))
-    _draw_distances(figure.add_subplot(grid[:, 0]), game, start, step_x, step_y, min(steps, 30))
-    upper = figure.add_subplot(grid[0, 1])
+    distances, upper = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1])
     lower = figure.add_subplot(grid[1, 1], sharex=upper)
-    upper.tick_params(labelbottom=False)
+    _draw_distances(distances, game, start, step_x, step_y, min(steps, 30))
     _draw_value_and_distance(upper, lower, game, start)
-    figure.suptitle(f"Watch the distance, not f: f = ${minimax.formula(game)}$", fontsize=12)
+    log_scale = "\n(log scale)" if any(start) else ""  # from (0, 0) every distance is 0
+    distances.set(xlabel="step", ylabel=f"distance to the {_origin(game)}{log_scale}")
+    distances.set_title(
+        f"dots: a run, line: the slope predicted for it\n{_sizes(step_x, step_y)}", fontsize=10
+    )
+    upper.set(ylabel="f(x, y)")
+    upper.tick_params(labelbottom=False)
+    no_gap = game.duality_gap(0, 0) is None
+    lower.set(xlabel="step", ylabel=f"distance{'' if no_gap else ', gap'}{log_scale}")
+    lower.set_title("distance" if no_gap else "distance (thick), duality gap (dots)", fontsize=10)
+    for axes in (distances, upper, lower):
+        axes.grid(alpha=0.25)
+    if log_scale:
+        distances.set_yscale("log")
+        lower.set_yscale("log")
+    figure.legend(
+        *distances.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10,
+        title="predicted rate: factor of the distance per step", frameon=False,
+    )  # fmt: skip
+    figure.suptitle(f"Watch the distance, not f\nf = {typeset(formula(game))}", fontsize=12)
     return figure
 
 
 def _draw_distances(axes, game, start, step_x, step_y, steps):
     for dynamics, (colour, marker) in STYLES.items():
-        try:
-            rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
-        except UserError:  # no proximal point with these steps
-            continue
+        rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
         run = minimax.simulate(game, dynamics, start, step_x, step_y, steps).trajectory
         label = f"{LABELS[dynamics]}: {rate:.4g}"
         distance = np.hypot(*run.T)
@@ -231,74 +223,36 @@ def _draw_distances(axes, game, start, step_x, step_y, steps):
             at, distance[at], color=colour, marker=marker, markersize=size, linestyle="none",
             markevery=2, label=label,
         )  # fmt: skip
-    if any(start):  # else every distance is 0, and a log axis has nothing to show
-        axes.set_yscale("log")
-    axes.set(xlabel="step", ylabel="distance to the saddle point (log scale)")
-    axes.set_title(
-        "Each run (dots) follows its predicted slope (line)\n"
-        f"$\\eta_x$ = {step_x:.4g}, $\\eta_y$ = {step_y:.4g}",
-        fontsize=10,
-    )
-    axes.grid(alpha=0.25)
-    axes.figure.legend(
-        *axes.get_legend_handles_labels(), title="predicted rate: factor of the distance per step",
-        loc="outside lower center", ncols=3, fontsize=10, frameon=False,
-    )  # fmt: skip
 
 
 def _draw_value_and_distance(upper, lower, game, start):
     limit = _common_limit(game)
     flat = True
     for part, colour, style in ((0.75, "black", "-"), (1.08, GREY, "--")):
-        run = minimax.simulate(
-            game, "simultaneous", start, part * limit, part * limit, 30
-        ).trajectory
-        at, value = np.arange(len(run)), game.value(*run.T)
+        size = part * limit
+        run = minimax.simulate(game, "simultaneous", start, size, size, 30).trajectory
+        line = {"color": colour, "linestyle": style}
+        value, gap = game.value(*run.T), game.duality_gap(*run.T)
         flat = flat and not value.any()
-        upper.plot(
-            at,
-            value,
-            color=colour,
-            linestyle=style,
-            linewidth=2.4,
-            label=f"$\\eta$ = {part * limit:.4g}",
-        )
-        distance, gap = np.hypot(*run.T), game.duality_gap(*run.T)
-        lower.plot(at, _log_safe(distance), color=colour, linestyle=style, linewidth=2.4)
+        upper.plot(value, **line, linewidth=2.4, label=f"$\\eta$ = {size:.4g}")
+        lower.plot(_log_safe(np.hypot(*run.T)), **line, linewidth=2.4)
         if gap is not None:
-            lower.plot(at, _log_safe(gap), color=colour, linestyle=style, linewidth=1, marker=".")
+            lower.plot(_log_safe(gap), **line, linewidth=1, marker=".")
     if flat:
         upper.set_ylim(-1, 1)
-    upper.set_title(
-        (
-            "f stays 0 in both runs: it looks solved"
-            if flat
-            else "f of a smaller and of a larger step"
-        ),
-        fontsize=10,
-    )
-    upper.set(ylabel="f(x, y)")
+    upper.set_title("f stays 0 in both runs" if flat else "f in two runs", fontsize=10)
     upper.legend(fontsize=9, loc="best")
-    if any(start):
-        lower.set_yscale("log")
-    lower.set(xlabel="step", ylabel="distance, gap (log scale)")
-    lower.set_title(
-        "The distance tells" if gap is None else "Distance (thick), duality gap (dots) tell",
-        fontsize=10,
-    )
-    for axes in (upper, lower):
-        axes.grid(alpha=0.25)
 
 
 def step_sizes_figure(game):
     """Rate against a common step size with measured dots, and the region of (step_x, step_y)."""
     limit = _common_limit(game)
-    figure = Figure(figsize=(8.6, 4.3), layout="constrained")
+    figure = Figure(figsize=(8.6, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
 
     sizes = np.linspace(0.01, 1.25, 249) * limit
     left.plot(
-        sizes, [minimax.predicted_rate(game, "simultaneous", size, size) for size in sizes],
+        sizes, minimax.predicted_rate(game, "simultaneous", sizes, sizes),
         color=BLUE, linewidth=2, label="predicted",
     )  # fmt: skip
     tried = np.linspace(0.05, 1.25, 25) * limit
@@ -312,17 +266,16 @@ def step_sizes_figure(game):
         ylabel="rate: factor of the distance per step",
         ylim=0,
     )
-    separable_and_equal = game.c == 0 and game.a == game.b
+    separable_and_equal = game.c == 0 and game.a == game.b > 0
     left.set_title(
-        f"Rate |1 - {2 * game.a:g} $\\eta$|" if separable_and_equal else "Rate of descent/ascent",
+        f"Rate |1 − {2 * game.a:g} $\\eta$|" if separable_and_equal else "Rate of descent/ascent",
         fontsize=11,
     )
     left.legend(fontsize=9, loc="best")
     left.grid(alpha=0.25)
 
     sizes = np.linspace(0, 1.3, 521) * limit  # fine enough for corners that look like corners
-    steps = np.stack(np.meshgrid(sizes, sizes), axis=-1)[..., None]  # [521, 521, 2, 1]
-    rates = np.abs(np.linalg.eigvals(np.eye(2) - steps * game.jacobian)).max(axis=-1)
+    rates = minimax.predicted_rate(game, "simultaneous", *np.meshgrid(sizes, sizes))
     shade = right.contourf(
         sizes, sizes, rates, levels=np.linspace(0, 1, 11), extend="max",
         cmap=colormaps["cividis"].with_extremes(over="#E8E8E8"),
@@ -343,67 +296,8 @@ def step_sizes_figure(game):
         if separable_and_equal
         else "Which step sizes converge"
     )
-    figure.suptitle(f"{message}: f = ${minimax.formula(game)}$", fontsize=12)
+    figure.suptitle(f"{message}\nf = {typeset(formula(game))}", fontsize=12)
     return figure
-
-
-def eigenvalues_figure(game, step_x, step_y):
-    """Eigenvalues of each dynamics' matrix about the unit circle, of the game and of f = xy."""
-    figure = Figure(figsize=(8.8, 6.4), layout="constrained")
-    panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    shown = [(game, step_x, step_y, BLUE, "o", 12)]
-    if game != BILINEAR_GAME:  # what a separable game cannot show: rotation
-        shown.append((BILINEAR_GAME, 0.5, 0.5, ORANGE, "D", 7))
-    for axes, dynamics in zip(panels.flat, STYLES):
-        axes.fill(circle.real, circle.imag, color="#F2F2F2", zorder=0)
-        axes.plot(circle.real, circle.imag, color=GREY, linewidth=1.2, zorder=1)
-        axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
-        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0)
-        rates = []
-        for which, x, y, colour, marker, size in shown:
-            try:
-                values = np.linalg.eigvals(minimax.update_matrix(which, dynamics, x, y))
-            except UserError:  # no proximal point with these steps
-                continue
-            trail = _trail(which, dynamics, 2 * x, 2 * y)
-            axes.plot(
-                trail.real, trail.imag, color=colour, marker=".", markersize=1.5, linestyle="none"
-            )
-            axes.plot(
-                values.real, values.imag, color=colour, marker=marker, markersize=size,
-                linestyle="none", markeredgecolor="black",
-                label=f"f = ${minimax.formula(which)}$, $\\eta_x$ = {x:.4g}, $\\eta_y$ = {y:.4g}",
-            )  # fmt: skip
-            rates.append(f"{np.abs(values).max():.4g}")
-        axes.set(aspect="equal", xlim=(-1.5, 2.1), ylim=(-1.6, 1.6))
-        axes.set_title(f"{LABELS[dynamics]}: rate {', '.join(rates)}", fontsize=10)
-    for axes in panels[1]:
-        axes.set_xlabel("real part")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("imaginary part")
-    figure.legend(
-        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-        fontsize=10, frameon=False,
-    )  # fmt: skip
-    figure.suptitle(
-        "Inside the unit circle a dynamics converges, outside it diverges\n"
-        "trails: the same eigenvalues from tiny steps up to twice the step sizes",
-        fontsize=12,
-    )
-    return figure
-
-
-def _trail(game, dynamics, step_x, step_y):
-    """Eigenvalues for all steps up to these, so many that no gap shows where two part quickly."""
-    found = []
-    for part in np.linspace(0.001, 1, 2000):
-        try:
-            matrix = minimax.update_matrix(game, dynamics, part * step_x, part * step_y)
-        except UserError:  # no proximal point beyond
-            break
-        found.append(np.linalg.eigvals(matrix))
-    return np.concatenate(found)
 
 
 def rotation_frames(step_size=0.25, steps=40):
@@ -472,8 +366,8 @@ def _conserved_ellipse(step_size):
 
 def _common_limit(game):
     """The step size up to which both players converge, or where there is none, a moderate one."""
-    interval = minimax.step_size_range(game, "simultaneous", "both")
-    return interval[1] if interval else 0.4 / np.max(np.abs(game.jacobian))
+    interval = minimax.step_size_range(game, "both")
+    return interval[1] if interval else 0.4 / np.max(np.abs(game.hessian))
 
 
 def _rate_of_a_run(game, step_x, step_y):
@@ -481,21 +375,16 @@ def _rate_of_a_run(game, step_x, step_y):
     return minimax.measured_rate(run.trajectory)
 
 
+def _origin(game):
+    return "saddle point" if game.is_minimax else "stationary point"
+
+
+def _sizes(step_x, step_y):
+    return f"$\\eta_x$ = {step_x:.4g}, $\\eta_y$ = {step_y:.4g}"
+
+
 def _reach(start):
     return 1.6 * max(abs(start[0]), abs(start[1])) or 1.0
-
-
-def _until_it_leaves(path, reach):
-    outside = np.flatnonzero(np.max(np.abs(path), axis=1) > reach)
-    return path[: outside[0]] if outside.size else path
-
-
-def _verdict(rate):
-    if abs(rate - 1) < 1e-9:
-        return "keeps its distance"
-    if rate == 0:
-        return "there in one step"
-    return "converges" if rate < 1 else "diverges"
 
 
 def _log_safe(values):

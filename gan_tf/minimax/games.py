@@ -1,35 +1,33 @@
 """Games between x, who makes f small, and y, who makes it large."""
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from fractions import Fraction
 
 import numpy as np
 
 from gan_tf.system.errors import UserError
 
 
-class Game(NamedTuple):
-    """A game given by its two gradients, for a reader who wants to try an f of their own.
-
-    Args:
-      gradient_x: function (x, y) -> df/dx.
-      gradient_y: function (x, y) -> df/dy.
-    """
-
-    gradient_x: Callable[[float, float], float]
-    gradient_y: Callable[[float, float], float]
+def is_number(value, low, high, or_zero=False):
+    """Returns whether a value, of any type, is a real number with a size from low to high."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        return False
+    return low <= abs(value) <= high or (or_zero and value == 0)
 
 
 @dataclass(frozen=True)
 class QuadraticGame:
-    """f(x, y) = a x^2 + c x y - b y^2: (4, 4, 0) is the homework's game, (0, 0, 1) is f = xy.
+    """f(x, y) = a x^2 + c xy - b y^2: (4, 4, 0) is the assignment's game, (0, 0, 1) is f = xy.
 
     Args:
-      a, b, c: each 0, or between 1e-15 and 1e15 in size.
+      a, b, c: each 0, or between 1e-15 and 1e15 in size; 4ab + c^2 is not 0, so that both gradients
+        vanish at (0, 0) only.
 
     Raises:
-      UserError: a coefficient is out of range, or not a number.
+      UserError: a coefficient is out of range, or f has a line of stationary points.
     """
 
     a: float
@@ -38,12 +36,17 @@ class QuadraticGame:
 
     def __post_init__(self):
         for name in "abc":
-            size = abs(getattr(self, name))
-            if size != 0 and not 1e-15 <= size <= 1e15:  # written so that NaN fails too
+            value = getattr(self, name)
+            if not is_number(value, 1e-15, 1e15, or_zero=True):
                 raise UserError(
-                    f"`game`: {name} must be 0 or between 1e-15 and 1e15 in size, "
-                    f"not {getattr(self, name)}"
+                    "`game`: a, b and c must each be 0 or between 1e-15 and 1e15 in size"
                 )
+            object.__setattr__(self, name, float(value))
+        if abs(self.determinant) <= 1e-12 * (4 * abs(self.a * self.b) + self.c * self.c):
+            raise UserError(
+                "`game`: 4ab + c^2 must not be 0, or f has a line of stationary points; "
+                f"choose other than {self.a:g} {self.b:g} {self.c:g}"
+            )
 
     def value(self, x, y):
         """Returns f(x, y); x and y may be arrays."""
@@ -60,54 +63,28 @@ class QuadraticGame:
     @property
     def hessian(self):
         """[2, 2] float64: the second derivatives of f, the same everywhere."""
-        return np.array([[2 * self.a, self.c], [self.c, -2 * self.b]], dtype=np.float64)
+        return np.array([[2 * self.a, self.c], [self.c, -2 * self.b]])
 
     @property
-    def jacobian(self):
-        """[2, 2] float64: J, the Jacobian of F(z) = (df/dx, -df/dy)."""
-        return np.array([[2 * self.a, self.c], [-self.c, 2 * self.b]], dtype=np.float64)
+    def determinant(self):
+        """4ab + c^2, of the Jacobian of (df/dx, -df/dy); exact, as its terms may nearly cancel."""
+        return 4 * Fraction(self.a) * Fraction(self.b) + Fraction(self.c) ** 2
 
     @property
-    def classification(self):
-        """Two words, for x and for y: "minimum", "flat" or "maximum" of f along that axis."""
-        words = {1: "minimum", 0: "flat", -1: "maximum"}
-        return words[int(np.sign(self.a))], words[int(np.sign(-self.b))]
+    def surface(self):
+        """What the surface f has at (0, 0): "saddle", "minimum" or "maximum"."""
+        if self.determinant > 0:  # the Hessian's is minus this one
+            return "saddle"
+        return "minimum" if self.a > 0 else "maximum"
 
     @property
     def is_minimax(self):
-        """Whether the stationary point solves min over x, max over y.
+        """Whether (0, 0) solves min over x, max over y, and so is the game's saddle point.
 
         f(0, y) = -b y^2 <= f(0, 0) <= a x^2 = f(x, 0) for all x and y if and only if a, b >= 0:
         neither player gains by moving alone.
         """
         return self.a >= 0 and self.b >= 0
-
-    def stationary_point(self):
-        """Solves gradient = 0, which is the linear system hessian z = -(gradient at the origin).
-
-        Returns:
-          [2] float64.
-
-        Raises:
-          UserError: the Hessian is singular, so that there is a whole line of such points.
-        """
-        four_ab, c_squared = 4 * self.a * self.b, self.c * self.c
-        if abs(four_ab + c_squared) <= 1e-12 * (abs(four_ab) + c_squared):
-            raise UserError(
-                "`game`: 4ab + c^2 must not be 0, or f has a line of stationary points; "
-                f"choose other than {self.a:g} {self.b:g} {self.c:g}"
-            )
-        gradient_at_origin = np.array([self.gradient_x(0.0, 0.0), self.gradient_y(0.0, 0.0)])
-        return np.linalg.solve(self.hessian, -gradient_at_origin) + 0.0  # + 0.0 turns -0.0 into 0.0
-
-    def saddle_point(self):
-        """Returns the minimax solution, [2] float64, or None where the stationary point is not one.
-
-        Raises:
-          UserError: the Hessian is singular.
-        """
-        point = self.stationary_point()
-        return point if self.is_minimax else None
 
     def duality_gap(self, x, y):
         """Returns max over y' of f(x, y') minus min over x' of f(x', y); x and y may be arrays.
@@ -129,18 +106,35 @@ BILINEAR_GAME = QuadraticGame(0.0, 0.0, 1.0)
 
 def formula(game):
     """Returns f as text, such as `4 x^2 - 4 y^2`."""
-    return _sum((game.a, "x^2"), (game.c, "xy"), (-game.b, "y^2"))
+    return linear_form((game.a, "x^2"), (game.c, "xy"), (-game.b, "y^2"))
 
 
-def linear_form(of_x, of_y):
-    """Returns a gradient as text, such as `8 x`."""
-    return _sum((of_x, "x"), (of_y, "y"))
-
-
-def _sum(*terms):
+def linear_form(*terms):
+    """Returns a sum of (factor, name) as text, such as `8 x + y`; `0` where nothing is left."""
     text = ""
     for factor, name in terms:
         if factor:
             sign = ("-" if not text else " - ") if factor < 0 else ("" if not text else " + ")
             text += sign + ("" if abs(factor) == 1 else f"{abs(factor):g} ") + name
     return text or "0"
+
+
+def typeset(text):
+    """Returns what a terminal shows, such as `step_x <= 4 x^2`, as it is printed: η_x ≤ 4x²."""
+    for pattern, sign in (
+        ("step_", "η_"),
+        (r"\^2", "²"),
+        (r"\^t", "ᵗ"),
+        (r"\b([xy])0\b", r"\1₀"),
+        ("<=", "≤"),
+        ("<-", "←"),
+        (r"(?<!\w)-", "−"),  # not in a word, nor in 1e-30
+        (r"(?<=\d)(?<!e[+-]\d\d)\s(?=[xyη])", ""),
+    ):
+        text = re.sub(pattern, sign, text)
+    return text
+
+
+def unbroken(text, space):
+    """Returns a text with its spaces in formulas and points, where no line may break, replaced."""
+    return re.sub(r" (?=[-<=+>])|(?<=[-<=+>]) |(?<=,) (?=-?\d)|(?<=\d) (?=[sxy])", space, text)

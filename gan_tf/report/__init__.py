@@ -1,8 +1,17 @@
 """A run as a person reads it: findings in words, and one HTML page."""
 
 from gan_tf.report.health import as_dict, as_text, findings
-from gan_tf.report.page import write_report
+from gan_tf.report.page import write_part_1, write_report
 from gan_tf.report.rules import Finding
 from gan_tf.report.runs import Run, read_run
 
-__all__ = ["Finding", "Run", "as_dict", "as_text", "findings", "read_run", "write_report"]
+__all__ = [
+    "Finding",
+    "Run",
+    "as_dict",
+    "as_text",
+    "findings",
+    "read_run",
+    "write_part_1",
+    "write_report",
+]

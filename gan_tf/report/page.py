@@ -16,12 +16,13 @@ from gan_tf.report import live as live_part
 from gan_tf.report.health import examined
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
-from gan_tf.report.toy import toy
+from gan_tf.report.toy import as_html, toy
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
 
 _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
+_PART_1_SCRIPTS = ("minimax.js", "playground.js")
 _MOST_RUNS = 8
 # What the grids of all runs may take as PNG; with base64 a third more, within the page's 5 MB.
 _SPRITE_BYTES = 3_200_000
@@ -67,17 +68,6 @@ def page(runs, snapshot=None) -> str:
       runs: what `read_run` returns, one to eight.
       snapshot: a `gan_tf.snapshots.Snapshot` whose generator runs in the page, or None.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["embedded"] = _embedded
-    environment.filters["epochs"] = epochs_as_text
-    style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     told = [_told(run) for run in runs]
     drawn = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
@@ -93,7 +83,9 @@ def page(runs, snapshot=None) -> str:
         "runs": _sprites(runs),
         "rows": [[_numbers(row) for row in run.history] for run in runs],
     }
-    return environment.get_template("page.html.j2").render(
+    return _rendered(
+        "page.html.j2",
+        _SCRIPTS,
         title=" and ".join(run.name for run in runs),
         runs=told,
         differing=_differing(runs),
@@ -106,10 +98,46 @@ def page(runs, snapshot=None) -> str:
         live=weights,
         live_origin=snapshot.origin if snapshot else None,
         data=data,
+    )
+
+
+def write_part_1(output) -> Path:
+    """Writes part 1 of the assignment, with its playground, as an HTML page of its own.
+
+    Args:
+      output: the file.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    html = _rendered("minimax.html.j2", _PART_1_SCRIPTS, toy=toy())
+    with written_whole(output) as unfinished:
+        unfinished.write_text(html, encoding="utf-8")
+    return Path(output)
+
+
+def _rendered(template, scripts, **values):
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["as_html"] = as_html
+    environment.filters["embedded"] = _embedded
+    environment.filters["epochs"] = epochs_as_text
+    style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
+    return environment.get_template(template).render(
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
+        **values,
     )
 
 

@@ -1,53 +1,34 @@
-"""Part 1 of the homework for the page: the answers, computed by the functions of the toy itself."""
+"""Part 1 of the assignment for a page: what `gan_tf.minimax` says of its game."""
 
-from gan_tf.minimax import (
-    BILINEAR_GAME,
-    DYNAMICS,
-    HOMEWORK_GAME,
-    QuadraticGame,
-    measured_rate,
-    predicted_rate,
-    simulate,
-    step_size_range,
-)
+from markupsafe import Markup, escape
 
-STEP_SIZE = 1 / 16
-_COUPLED_GAME = QuadraticGame(4.0, 4.0, 8.0)
-_STEPS = 50
+from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, predicted_rate
+from gan_tf.minimax.answers import FROM_TOY_TO_GAN, STEP_SIZE, sections
+from gan_tf.minimax.games import formula, typeset, unbroken
 
 
 def toy() -> dict:
-    """Returns the numbers of part 1.
+    """Returns what a page shows of part 1.
 
     Returns:
-      saddle_point, x_range, y_range: as `gan_tf.minimax` computes them for the homework's game.
-      inside, outside: the measured rate with step sizes of 0.99 and 1.01 times the upper end.
-      descent: the measured rate of gradient descent on both players.
-      rates: for each dynamics its name and, for three games, the predicted rate.
+      sections: as `gan_tf.minimax.answers.sections`, of the assignment's game.
+      games: the formulas of three games.
+      rates: of each dynamics, the predicted rate in each of these games.
+      to_the_gan: sentences.
     """
-    x_range = step_size_range(HOMEWORK_GAME, "simultaneous", "x")
-    measured = {
-        name: measured_rate(
-            simulate(HOMEWORK_GAME, "simultaneous", (1, 1), *[factor * x_range[1]] * 2, _STEPS)[0]
-        )
-        for name, factor in (("inside", 0.99), ("outside", 1.01))
-    }
-    descent = simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), STEP_SIZE, STEP_SIZE, _STEPS)
+    games = [HOMEWORK_GAME, BILINEAR_GAME, QuadraticGame(4.0, 4.0, 8.0)]
     return {
-        "saddle_point": HOMEWORK_GAME.saddle_point().tolist(),
-        "x_range": x_range,
-        "y_range": step_size_range(HOMEWORK_GAME, "simultaneous", "y"),
-        **measured,
-        "descent": measured_rate(descent.trajectory),
-        "rates": [
-            (
-                name.replace("_", " "),
-                *(
-                    predicted_rate(game, name, STEP_SIZE, STEP_SIZE)
-                    for game in (HOMEWORK_GAME, BILINEAR_GAME, _COUPLED_GAME)
-                ),
-            )
+        "sections": sections(),
+        "games": [formula(game) for game in games],
+        "rates": {
+            name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
             for name in DYNAMICS
-        ],
-        "dynamics": list(DYNAMICS),
+        },
+        "to_the_gan": FROM_TOY_TO_GAN,
     }
+
+
+def as_html(text) -> Markup:
+    """Returns a sentence of part 1 as a page shows it."""
+    html = str(escape(typeset(unbroken(text, "\u00a0"))))
+    return Markup(html.replace("η_x", "η<sub>x</sub>").replace("η_y", "η<sub>y</sub>"))

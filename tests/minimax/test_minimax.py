@@ -1,8 +1,11 @@
-"""gan_tf.minimax against closed forms: exact where the arithmetic is exact, else to 1e-9."""
+"""gan_tf.minimax against closed forms, and against the same arithmetic in 400 digits."""
 
+import decimal
 import math
 import subprocess
 import sys
+from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,15 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gan_tf import minimax
-from gan_tf.minimax import (
-    BILINEAR_GAME,
-    DYNAMICS,
-    HOMEWORK_GAME,
-    Game,
-    QuadraticGame,
-    answers,
-    theory,
-)
+from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, answers
+from gan_tf.minimax.games import typeset
+from gan_tf.minimax.theory import verdict
 from gan_tf.system.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -26,26 +23,93 @@ pytestmark = pytest.mark.filterwarnings("error")
 ROTATING_GAME = QuadraticGame(4.0, 4.0, 8.0)
 GENERIC_START = (math.cos(1), math.sin(1))  # on no eigenvector of the games below
 
-curvatures = st.floats(0.05, 8)
-couplings = st.one_of(st.just(0.0), st.floats(0.05, 8), st.floats(-8, -0.05))
-step_sizes = st.floats(0.005, 1)
-games = st.builds(QuadraticGame, curvatures, curvatures, couplings)
-any_games = st.builds(
-    QuadraticGame, *[st.one_of(st.just(0.0), st.floats(0.05, 8), st.floats(-8, -0.05))] * 3
-)
 quickly = settings(deadline=None, max_examples=60)
+
+
+def powers_of_ten(low, high):
+    return st.floats(low, high).map(lambda exponent: 10.0**exponent)
+
+
+def games_of(*coefficients):
+    """Games whose 4ab + c^2 is not close to 0, where what follows is ill-conditioned."""
+
+    def well_conditioned(values):
+        a, b, c = values
+        return abs(4 * a * b + c * c) > 1e-6 * (abs(4 * a * b) + c * c)
+
+    return st.tuples(*coefficients).filter(well_conditioned).map(lambda v: QuadraticGame(*v))
+
+
+def any_sign(sizes):
+    return st.one_of(st.just(0.0), sizes, sizes.map(lambda size: -size))
+
+
+step_sizes = st.floats(0.005, 1)
+saddle_games = games_of(st.floats(0.05, 8), st.floats(0.05, 8), any_sign(st.floats(0.05, 8)))
+any_games = games_of(*[any_sign(st.floats(0.05, 8))] * 3)
+wide_games = games_of(*[any_sign(powers_of_ten(-15, 15))] * 3)
+wide_step_sizes = powers_of_ten(-100, 100)
 
 
 def close(value):
     return pytest.approx(value, rel=0, abs=1e-9)
 
 
-def one_step(game, dynamics, point, before, step_x, step_y):
-    return np.array(DYNAMICS[dynamics](game, point, before, step_x, step_y))
-
-
 def rate(game, dynamics, step_size):
     return minimax.predicted_rate(game, dynamics, step_size, step_size)
+
+
+class Exact:
+    """A game, and runs of it, in 400 digits; exponents of any size."""
+
+    def __init__(self, game):
+        self.a, self.b, self.c = map(Decimal, (game.a, game.b, game.c))
+
+    def value(self, x, y):
+        return self.a * x * x + self.c * x * y - self.b * y * y
+
+    def gradient_x(self, x, y):
+        return 2 * self.a * x + self.c * y
+
+    def gradient_y(self, x, y):
+        return self.c * x - 2 * self.b * y
+
+    def matrix(self, dynamics, step_x, step_y):
+        """Where a step takes the unit vectors of the point and of the point before."""
+        unit = np.array([[Decimal(i == j) for j in range(4)] for i in range(4)], dtype=object)
+        steps = Decimal(step_x), Decimal(step_y)
+        moved = [DYNAMICS[dynamics](self, e[:2], e[2:], *steps) for e in unit]
+        return np.vstack([np.array(moved, dtype=object).T, unit[:2]])
+
+    def power(self, dynamics, step_x, step_y, doublings):
+        """The matrix of 2 ** doublings steps."""
+        matrix = self.matrix(dynamics, step_x, step_y)
+        for _ in range(doublings):
+            matrix = matrix @ matrix
+        return matrix
+
+    def rate(self, dynamics, step_x, step_y):
+        """Gelfand's limit of |M^n|^(1/n)."""
+        largest = max(map(abs, self.power(dynamics, step_x, step_y, 40).ravel()))
+        return float((largest.ln() / 2**40).exp()) if largest else 0.0
+
+    def converges(self, dynamics, step_x, step_y, player=None):
+        """Whether runs end near the origin rather than far away, or never leave either."""
+        matrix = self.matrix(dynamics, step_x, step_y)[:2, :2]
+        if player:  # alone, where there is no coupling
+            matrix = matrix[["xy".index(player)]][:, ["xy".index(player)]]
+        for _ in range(500):  # doublings
+            largest = max(map(abs, matrix.ravel()))
+            if not Decimal("1e-20") < largest < Decimal("1e220"):
+                return largest < 1
+            matrix = matrix @ matrix
+        return False
+
+
+@pytest.fixture(autouse=True)
+def many_digits():
+    with decimal.localcontext(prec=400, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN):
+        yield
 
 
 # ------------------------------------------------------------------------------------------- games
@@ -63,42 +127,31 @@ def test_gradients_and_hessian_are_the_derivatives_of_f(game, x, y):
     of_y = [game.gradient_y(x + h, y) - game.gradient_y(x - h, y),
             game.gradient_y(x, y + h) - game.gradient_y(x, y - h)]  # fmt: skip
     np.testing.assert_allclose(game.hessian, [of_x, of_y], rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(game.jacobian, np.diag([1, -1]) @ game.hessian)
-
-
-def test_homework_saddle_point():
-    assert HOMEWORK_GAME.saddle_point().tolist() == [0, 0]
-    assert HOMEWORK_GAME.classification == ("minimum", "maximum")
-    assert np.linalg.eigvalsh(HOMEWORK_GAME.hessian).tolist() == [-8, 8]
-
-
-@pytest.mark.parametrize(
-    "game, classification, is_minimax",
-    [
-        (BILINEAR_GAME, ("flat", "flat"), True),
-        (QuadraticGame(-4, 4), ("maximum", "maximum"), False),
-        (QuadraticGame(4, -4), ("minimum", "minimum"), False),
-        (QuadraticGame(0, 2, 1), ("flat", "maximum"), True),
-    ],
-)
-def test_classification(game, classification, is_minimax):
-    assert game.classification == classification
-    assert (game.saddle_point() is not None) == is_minimax
-    # The definition: neither player gains by leaving the point alone.
-    away = np.linspace(-2, 2, 9)
-    assert is_minimax == bool(np.all(game.value(away, 0) >= 0) and np.all(game.value(0, away) <= 0))
-
-
-@pytest.mark.parametrize(
-    "coefficients", [(0, 0, 0), (4, 0, 0), (0, 4, 0), (1, -1, 2), (-0.1, 0.1, 0.2)]
-)
-def test_a_line_of_stationary_points_is_refused(coefficients):
-    with pytest.raises(UserError, match="`game`"):
-        QuadraticGame(*coefficients).stationary_point()
 
 
 @quickly
-@given(games, st.floats(-2, 2), st.floats(-2, 2))
+@given(any_games)
+def test_what_the_origin_is_follows_from_the_values_of_f(game):
+    away = np.linspace(-2, 2, 9)
+    nobody_gains = np.all(game.value(away, 0) >= 0) and np.all(game.value(0, away) <= 0)
+    assert game.is_minimax == nobody_gains
+    signs = np.sign(np.linalg.eigvalsh(game.hessian))
+    assert {"minimum": 2, "saddle": 0, "maximum": -2}[game.surface] == signs.sum()
+
+
+@pytest.mark.parametrize(
+    "coefficients",
+    [(0, 0, 0), (4, 0, 0), (1, -1, 2), (-0.1, 0.1, 0.2)]
+    + [(math.nan, 1, 0), (1, math.inf, 0), (1, 1, 1e16), (1e-16, 1, 0), (10**5000, 1, 0)]
+    + [("4", 4, 0), (None, 4, 0)],
+)
+def test_bad_games_are_named(coefficients):
+    with pytest.raises(UserError, match="^`game`: "):
+        QuadraticGame(*coefficients)
+
+
+@quickly
+@given(saddle_games, st.floats(-2, 2), st.floats(-2, 2))
 def test_duality_gap_is_best_reply_against_best_reply(game, x, y):
     gap = game.duality_gap(x, y)
     best_y, best_x = game.c * x / (2 * game.b), -game.c * y / (2 * game.a)
@@ -106,40 +159,59 @@ def test_duality_gap_is_best_reply_against_best_reply(game, x, y):
     for other in (-1.0, 0.3, 2.0):  # no reply does better than the best
         assert game.value(x, best_y + other) - game.value(best_x + other, y) < gap
     assert game.duality_gap(0, 0) == 0
+    assert QuadraticGame(-game.a, game.b, 9).duality_gap(x, y) is None
+    assert BILINEAR_GAME.duality_gap(x, y) is None
 
 
-@pytest.mark.parametrize("coefficients", [(0, 0, 1), (-1, 1, 0), (1, 0, 1)])
-def test_no_duality_gap_without_best_replies(coefficients):
-    assert QuadraticGame(*coefficients).duality_gap(1, 1) is None
+def test_formulas_for_a_terminal_and_for_a_page():
+    for game, text, printed in (
+        (QuadraticGame(4, 4, -1), "4 x^2 - xy - 4 y^2", "4x² − xy − 4y²"),
+        (QuadraticGame(-1, 0, 2.5), "-x^2 + 2.5 xy", "−x² + 2.5xy"),
+        (QuadraticGame(0, -1e-9, 1), "xy + 1e-09 y^2", "xy + 1e-09 y²"),
+    ):
+        assert minimax.formula(game) == text
+        assert typeset(text) == printed
+    assert typeset("y0 <- non-zero, step_x <= -8 y") == "y₀ ← non-zero, η_x ≤ −8y"
 
 
-# ---------------------------------------------------------------------- dynamics against the theory
+# ------------------------------------------------------------- a step, its matrix, and what follows
 
 
 @quickly
 @given(any_games, st.sampled_from(sorted(DYNAMICS)), step_sizes, step_sizes)
-def test_a_step_is_what_the_matrix_says(game, dynamics, step_x, step_y):
-    if dynamics == "proximal":
-        assume(1 + 2 * game.a * step_x > 0.1 and 1 + 2 * game.b * step_y > 0.1)
-    point, before = (0.7, -1.3), (-0.4, 0.9)
-    matrix = minimax.update_matrix(game, dynamics, step_x, step_y)
-    state = np.array(point + before)[: len(matrix)]
-    moved = one_step(game, dynamics, point, before, step_x, step_y)
-    np.testing.assert_allclose((matrix @ state)[:2], moved, rtol=1e-9, atol=1e-9)
-    if len(matrix) == 4:
-        assert tuple((matrix @ state)[2:]) == point
+def test_a_step_is_the_matrix_of_the_table_in_the_docs(game, dynamics, step_x, step_y):
+    one, nothing = np.eye(2), np.zeros((2, 2))
+    scaled = np.diag([step_x, -step_y]) @ game.hessian  # E J
+    expected = {
+        "simultaneous": one - scaled,
+        "alternating": (one - np.diag([0, 1]) @ scaled) @ (one - np.diag([1, 0]) @ scaled),
+        "descent_on_both": one - np.diag([step_x, step_y]) @ game.hessian,
+        "extragradient": one - scaled @ (one - scaled),
+        "optimistic": np.block([[one - 2 * scaled, scaled], [one, nothing]]),
+    }[dynamics]
+    found = minimax.update_matrix(game, dynamics, step_x, step_y)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    run = minimax.simulate(game, dynamics, GENERIC_START, step_x, step_y, 2).trajectory
+    state = np.concatenate([run[1], run[0]])[: len(found)]
+    np.testing.assert_allclose((found @ state)[:2], run[2], rtol=1e-9, atol=1e-9)
+    # Before the first step the point before is the point: an optimistic step is a simultaneous one.
+    state = np.array([*GENERIC_START, *GENERIC_START])[: len(found)]
+    np.testing.assert_allclose((found @ state)[:2], run[1], rtol=1e-9, atol=1e-9)
+    many = minimax.update_matrix(game, dynamics, [step_x, 1.0], [step_y, 1.0])
+    np.testing.assert_array_equal(many[0], found)
+    assert minimax.predicted_rate(game, dynamics, [step_x], [step_y]).shape == (1,)
 
 
-@quickly
-@given(games, step_sizes, step_sizes)
-def test_proximal_point_solves_the_implicit_equation(game, step_x, step_y):
-    x, y = DYNAMICS["proximal"](game, (0.7, -1.3), None, step_x, step_y)
-    assert x == close(0.7 - step_x * game.gradient_x(x, y))
-    assert y == close(-1.3 + step_y * game.gradient_y(x, y))
+@settings(deadline=None, max_examples=100)
+@given(wide_games, st.sampled_from(sorted(DYNAMICS)), wide_step_sizes, wide_step_sizes)
+def test_the_predicted_rate_is_that_of_a_run_without_rounding(game, dynamics, step_x, step_y):
+    expected = Exact(game).rate(dynamics, step_x, step_y)
+    found = minimax.predicted_rate(game, dynamics, step_x, step_y)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=200)
-@given(games, st.sampled_from(sorted(DYNAMICS)), step_sizes, step_sizes)
+@settings(deadline=None, max_examples=100)
+@given(saddle_games, st.sampled_from(sorted(DYNAMICS)), step_sizes, step_sizes)
 def test_measured_rate_is_the_predicted_rate(game, dynamics, step_x, step_y):
     predicted = minimax.predicted_rate(game, dynamics, step_x, step_y)
     assume(predicted < 1)
@@ -147,63 +219,32 @@ def test_measured_rate_is_the_predicted_rate(game, dynamics, step_x, step_y):
     assert minimax.measured_rate(run.trajectory) == pytest.approx(predicted, rel=0, abs=1e-6)
 
 
-@quickly
-@given(games, st.sampled_from(sorted(DYNAMICS)), st.sampled_from(["x", "y", "both"]), step_sizes)
-def test_rate_crosses_1_at_the_ends_of_the_range(game, dynamics, player, other):
-    interval = minimax.step_size_range(game, dynamics, player, other)
+@settings(deadline=None, max_examples=100)
+@given(wide_games, st.sampled_from(["x", "y", "both"]), powers_of_ten(-20, 20))
+def test_runs_without_rounding_converge_within_the_range_alone(game, player, other):
+    interval = minimax.step_size_range(game, player, other)
+    alone = player if game.c == 0 and player != "both" else None
 
-    def run_rate(step):
-        step_x, step_y = {"x": (step, other), "y": (other, step), "both": (step, step)}[player]
-        start = GENERIC_START
-        if game.c == 0 and player != "both":  # only this player takes part
-            start = (1.0, 0.0) if player == "x" else (0.0, 1.0)
-        return minimax.measured_rate(
-            minimax.simulate(game, dynamics, start, step_x, step_y, 60).trajectory
-        )
+    def converges(step):
+        steps = {"x": (step, other), "y": (other, step), "both": (step, step)}[player]
+        return Exact(game).converges("simultaneous", *steps, alone)
 
     if interval is None:
-        assert run_rate(0.01) >= 1 - 1e-9
-        assert run_rate(1.0) >= 1 - 1e-9
+        assert not any(converges(10.0**exponent) for exponent in range(-24, 25, 4))
         return
     low, high = interval
-    assert run_rate(low + 0.01 * (min(high, 1e3) - low)) < 1
-    if high == math.inf:
-        assert run_rate(1e3) < 1
-    else:
-        assert run_rate(high * (1 - 1e-4)) < 1 < run_rate(high * (1 + 1e-4))
+    assume(high - low > 1e-6 * high)
+    inside = 1e-5 * (high - low)
+    assert converges(low + inside) and converges(high - inside)
+    assert not converges(high + inside) and (low == 0 or not converges(low - inside))
 
 
-@quickly
-@given(any_games, st.sampled_from(["x", "y", "both"]), step_sizes)
-def test_closed_form_range_agrees_with_bisection(game, player, other):
-    assume(abs(4 * game.a * game.b + game.c**2) > 1e-3)
-    interval = minimax.step_size_range(game, "simultaneous", player, other)
-
-    def rate_of(step):
-        steps = {"x": (step, other), "y": (other, step), "both": (step, step)}[player]
-        matrix = minimax.update_matrix(game, "simultaneous", *steps)
-        if game.c == 0 and player != "both":
-            return abs(matrix[0, 0] if player == "x" else matrix[1, 1])
-        return minimax.spectral_radius(matrix)
-
-    if interval is None:
-        assert all(rate_of(step) >= 1 - 1e-9 for step in np.geomspace(1e-3, 1e3, 61))
-        return
-    assume(
-        interval[1] > 1.2 * interval[0] and interval[1] > 1e-3
-    )  # not thinner than the scan's stride
-    found = theory._first_range(rate_of, scale=np.max(np.abs(game.jacobian)))
-    # Hypothesis does find the games whose eigenvalues meet at the crossing: known to 1e-8 only.
-    tolerance = 1e-9
-    for end in interval:
-        steps = {"x": (end, other), "y": (other, end), "both": (end, end)}[player]
-        one, another = np.linalg.eigvals(minimax.update_matrix(game, "simultaneous", *steps))
-        if abs(one - another) < 1e-3:
-            tolerance = 1e-6
-    assert found == pytest.approx(interval, rel=tolerance, abs=tolerance)
+def test_a_verdict_agrees_with_the_digits_beside_it():
+    words = [verdict(rate) for rate in (0.0, 0.9999, 0.99999, 1.0, 1.00001, 1.001, 1e300)]
+    assert words == ["converges"] * 2 + ["on the border"] * 3 + ["diverges"] * 2
 
 
-# --------------------------------------------------------------------------------- homework's game
+# ---------------------------------------------------------------------------- the assignment's game
 
 
 def test_descent_ascent_multiplies_each_player_by_its_own_factor():
@@ -222,119 +263,71 @@ def test_one_step_at_an_eighth_and_a_two_cycle_at_a_quarter():
     ).trajectory
     np.testing.assert_array_equal(cycle[::2], np.tile([0.3, -0.7], (51, 1)))
     np.testing.assert_array_equal(cycle[1::2], np.tile([-0.3, 0.7], (50, 1)))
+    for player in ("x", "y", "both"):
+        assert minimax.step_size_range(HOMEWORK_GAME, player) == (0.0, 0.25)
+
+
+def test_descent_diverges_but_from_y_0():
+    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), 1 / 8, 1 / 8, 1000)
+    assert run.trajectory[:, 1].tolist() == [2.0**step for step in range(100)]
+    assert run.diverged_at == 100  # 2^99 < 1e30 < 2^100
+    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), 0.249, 1e3, 400)
+    assert abs(run.trajectory[-1, 0]) < 0.05 and not run.trajectory[:, 1].any()
+
+
+@pytest.mark.parametrize("step_size, ends", [(3 / 16, 1e-30), (5 / 16, 1e15)])
+def test_f_stays_0_whether_the_players_converge_or_diverge(step_size, ends):
+    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -1), step_size, step_size, 60)
+    assert not HOMEWORK_GAME.value(*run.trajectory.T).any()
+    gap = HOMEWORK_GAME.duality_gap(*run.trajectory.T)
+    np.testing.assert_array_equal(gap, 4 * (run.trajectory**2).sum(axis=1))
+    assert gap[-1] < ends if ends < 1 else gap[-1] > ends
+
+
+# --------------------------------------------------------------------- what docs/minimax.md proves
 
 
 @pytest.mark.parametrize(
-    "dynamics, high",
+    "game, dynamics, formula, end",
     [
-        ("simultaneous", 1 / 4),
-        ("alternating", 1 / 4),
-        ("extragradient", 1 / 8),
-        ("optimistic", 1 / 12),
-        ("proximal", math.inf),
+        (HOMEWORK_GAME, "simultaneous", lambda e: abs(1 - 8 * e), 1 / 4),
+        (HOMEWORK_GAME, "alternating", lambda e: abs(1 - 8 * e), 1 / 4),
+        (HOMEWORK_GAME, "descent_on_both", lambda e: 1 + 8 * e, None),
+        (HOMEWORK_GAME, "extragradient", lambda e: 1 - 8 * e + 64 * e**2, 1 / 8),
+        (HOMEWORK_GAME, "optimistic", None, 1 / 12),
+        (BILINEAR_GAME, "simultaneous", lambda e: math.hypot(1, e), None),
+        (BILINEAR_GAME, "alternating", lambda e: 1, None),
+        (BILINEAR_GAME, "extragradient", lambda e: math.sqrt(1 - e**2 + e**4), 1),
+        (BILINEAR_GAME, "optimistic", None, 1 / math.sqrt(3)),
+        (ROTATING_GAME, "simultaneous", lambda e: math.hypot(1 - 8 * e, 8 * e), 1 / 8),
     ],
 )
-@pytest.mark.parametrize("player", ["x", "y", "both"])
-def test_homework_ranges(dynamics, high, player):
-    assert minimax.step_size_range(HOMEWORK_GAME, dynamics, player) == (
-        0,
-        pytest.approx(high, rel=1e-12),
+def test_rates_and_ends_of_the_docs(game, dynamics, formula, end):
+    if formula:
+        for step in (0.01, 1 / 16, 0.2, 0.9):
+            assert rate(game, dynamics, step) == close(formula(step))
+    sizes = np.linspace(0.005, 0.995, 50)
+    if end is None:
+        assert (rate(game, dynamics, sizes) >= 1 - 1e-9).all()
+    else:
+        assert (rate(game, dynamics, sizes * end) < 1).all()
+        assert rate(game, dynamics, 1.001 * end) > 1
+
+
+def test_best_rates_of_the_docs():
+    steps = np.linspace(0.001, 0.999, 999)
+    for game, dynamics, best, lowest in (
+        (HOMEWORK_GAME, "extragradient", 1 / 16, 3 / 4),
+        (BILINEAR_GAME, "extragradient", 1 / math.sqrt(2), math.sqrt(3) / 2),
+        (ROTATING_GAME, "simultaneous", 1 / 16, 1 / math.sqrt(2)),
+        (ROTATING_GAME, "alternating", (math.sqrt(2) - 1) / 4, 3 - 2 * math.sqrt(2)),
+    ):
+        # The last one's eigenvalues meet there, and a double eigenvalue is known to 1e-8 at most.
+        assert rate(game, dynamics, best) == pytest.approx(lowest, abs=1e-7)
+        assert rate(game, dynamics, steps).min() >= lowest - 1e-9
+    assert minimax.predicted_rate(ROTATING_GAME, "simultaneous", 0.24, 0.05) == pytest.approx(
+        0.465, abs=5e-4
     )
-
-
-def test_homework_range_of_simultaneous_is_exact():
-    for player in ("x", "y", "both"):
-        assert minimax.step_size_range(HOMEWORK_GAME, "simultaneous", player) == (0.0, 0.25)
-
-
-def test_homework_rates():
-    for step in (0.01, 0.05, 1 / 16, 0.08, 0.2):
-        assert rate(HOMEWORK_GAME, "simultaneous", step) == close(abs(1 - 8 * step))
-        assert rate(HOMEWORK_GAME, "extragradient", step) == close(1 - 8 * step + 64 * step**2)
-        assert rate(HOMEWORK_GAME, "proximal", step) == close(1 / (1 + 8 * step))
-    assert rate(HOMEWORK_GAME, "extragradient", 1 / 16) == 0.75
-    assert (
-        rate(HOMEWORK_GAME, "extragradient", 1 / 16 - 1e-3)
-        > 0.75
-        < rate(HOMEWORK_GAME, "extragradient", 1 / 16 + 1e-3)
-    )
-
-
-def test_descent_on_both_diverges_but_from_y_0():
-    assert minimax.step_size_range(HOMEWORK_GAME, "descent_on_both", "x")[1] == pytest.approx(
-        0.25, rel=1e-12
-    )
-    assert minimax.step_size_range(HOMEWORK_GAME, "descent_on_both", "y") is None
-    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), 1 / 8, 1 / 8, 1000)
-    np.testing.assert_array_equal(
-        run.trajectory[:, 1], 2.0 ** np.arange(100)
-    )  # 2^99 < 1e30 < 2^100
-    assert run.diverged_at == 100
-    for step_y in (1e-3, 1.0, 1e3):
-        final = {
-            step_x: minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), step_x, step_y, 400)
-            for step_x in (0.249, 0.25, 0.251)
-        }
-        assert abs(final[0.249].trajectory[-1, 0]) < 0.05
-        assert abs(final[0.25].trajectory[-1, 0]) == 1
-        assert abs(final[0.251].trajectory[-1, 0]) > 20
-        assert all(not run.trajectory[:, 1].any() for run in final.values())
-
-
-@quickly
-@given(curvatures, curvatures, step_sizes, step_sizes)
-def test_without_coupling_alternating_is_simultaneous(a, b, step_x, step_y):
-    runs = [
-        minimax.simulate(QuadraticGame(a, b, 0), dynamics, (1, 0.7), step_x, step_y, 20).trajectory
-        for dynamics in ("simultaneous", "alternating")
-    ]
-    np.testing.assert_array_equal(*runs)
-
-
-def test_f_stays_0_whether_the_players_converge_or_diverge():
-    for start in ((1, 1), (1, -1)):
-        for step_size, ends in ((3 / 16, "near"), (5 / 16, "far")):
-            run = minimax.simulate(
-                HOMEWORK_GAME, "simultaneous", start, step_size, step_size, 60
-            ).trajectory
-            assert not HOMEWORK_GAME.value(*run.T).any()
-            gap = HOMEWORK_GAME.duality_gap(*run.T)
-            np.testing.assert_array_equal(gap, 4 * (run**2).sum(axis=1))
-            assert gap[-1] < 1e-30 if ends == "near" else gap[-1] > 1e15
-    # It takes equal step sizes: |x| = |y| is lost otherwise.
-    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, 1), 1 / 16, 3 / 32, 3).trajectory
-    assert HOMEWORK_GAME.value(*run.T)[1:].all()
-
-
-# ------------------------------------------------------------------------------- f = xy and c = 8
-
-
-def test_bilinear_rates():
-    for step in (0.1, 0.5, 0.9, 1.5, 1.9):
-        assert rate(BILINEAR_GAME, "simultaneous", step) == close(math.sqrt(1 + step**2))
-        assert rate(BILINEAR_GAME, "alternating", step) == close(1)
-        assert rate(BILINEAR_GAME, "extragradient", step) == close(math.sqrt(1 - step**2 + step**4))
-        assert rate(BILINEAR_GAME, "proximal", step) == close(1 / math.sqrt(1 + step**2))
-    assert rate(BILINEAR_GAME, "alternating", 2.01) > 1.1
-    best = 1 / math.sqrt(2)
-    assert rate(BILINEAR_GAME, "extragradient", best) == close(math.sqrt(3) / 2)
-    assert rate(BILINEAR_GAME, "extragradient", best - 0.01) > rate(
-        BILINEAR_GAME, "extragradient", best
-    )
-    assert rate(BILINEAR_GAME, "extragradient", best + 0.01) > rate(
-        BILINEAR_GAME, "extragradient", best
-    )
-
-
-def test_bilinear_ranges():
-    for dynamics, interval in {
-        "simultaneous": None,
-        "alternating": None,  # it keeps its distance, which is not converging
-        "extragradient": (0, pytest.approx(1, abs=1e-9)),
-        "optimistic": (0, pytest.approx(1 / math.sqrt(3), abs=1e-9)),
-        "proximal": (0, math.inf),
-    }.items():
-        assert minimax.step_size_range(BILINEAR_GAME, dynamics, "both") == interval
 
 
 @quickly
@@ -345,35 +338,12 @@ def test_alternating_conserves_its_ellipse(step):
     np.testing.assert_allclose(conserved, conserved[0], rtol=1e-9)
 
 
-@quickly
-@given(couplings)
-def test_coupled_game_converges_below_16_over_64_plus_c_squared(c):
-    game = QuadraticGame(4, 4, c)
-    expected = [-8 - 1j * abs(c), -8 + 1j * abs(c)]
-    found = np.linalg.eigvals(-game.jacobian).astype(complex)
-    np.testing.assert_allclose(sorted(found, key=lambda value: value.imag), expected, atol=1e-9)
-    low, high = minimax.step_size_range(game, "simultaneous", "both")
-    assert (low, high) == (0, pytest.approx(16 / (64 + c * c), rel=1e-12))
-    assert rate(game, "simultaneous", high * 0.999) < 1 < rate(game, "simultaneous", high * 1.001)
-
-
-def test_best_rates_at_c_8():
-    assert rate(ROTATING_GAME, "simultaneous", 1 / 16) == close(1 / math.sqrt(2))
-    steps = np.linspace(0.001, 0.125, 1000)
-    assert (
-        min(rate(ROTATING_GAME, "simultaneous", step) for step in steps) >= 1 / math.sqrt(2) - 1e-9
-    )
-
-    best = (math.sqrt(2) - 1) / 4
-    assert best == pytest.approx(0.104, abs=5e-4)
-    # At the best step the two eigenvalues meet, and a double eigenvalue is known to 1e-8 at most.
-    # So check what makes them meet: trace^2 = 4 determinant, and the determinant is the rate
-    # squared.
-    matrix = minimax.update_matrix(ROTATING_GAME, "alternating", best, best)
-    assert np.trace(matrix) ** 2 == close(4 * np.linalg.det(matrix))
-    assert math.sqrt(np.linalg.det(matrix)) == close(3 - 2 * math.sqrt(2))
-    assert rate(ROTATING_GAME, "alternating", best) == pytest.approx(0.1716, abs=1e-4)
-    assert min(rate(ROTATING_GAME, "alternating", step) for step in steps) >= 3 - 2 * math.sqrt(2)
+def test_a_double_eigenvalue_on_the_circle_is_no_bound():
+    """Taking turns in f = xy at step size 2: both eigenvalues are -1, and the distance grows."""
+    assert rate(BILINEAR_GAME, "alternating", 2.0) == pytest.approx(1, abs=1e-7)
+    assert verdict(rate(BILINEAR_GAME, "alternating", 2.0)) == "on the border"
+    run = minimax.simulate(BILINEAR_GAME, "alternating", (1, 0), 2, 2, 50).trajectory
+    np.testing.assert_allclose(np.diff(np.hypot(*run.T))[5:], math.sqrt(8), rtol=0.02)
 
 
 # ------------------------------------------------------------------------------------ measured rate
@@ -404,28 +374,14 @@ def test_measured_rate_of_known_sequences(modes, expected):
     assert minimax.measured_rate(synthetic(*modes)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_measured_rate_is_the_plain_ratio_of_distances_where_that_is_one_number():
-    run = minimax.simulate(HOMEWORK_GAME, "proximal", (1, 1), 0.1, 0.1, 50).trajectory
-    distance = np.hypot(*run.T)
-    np.testing.assert_allclose(distance[1:] / distance[:-1], minimax.measured_rate(run), atol=1e-9)
-
-
 def test_measured_rate_belongs_to_the_run():
     # Plain descent diverges, but not from y = 0, and that is what there is to measure.
     run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), 1 / 16, 1 / 16, 50).trajectory
     assert minimax.measured_rate(run) == close(0.5)
-    assert minimax.predicted_rate(HOMEWORK_GAME, "descent_on_both", 1 / 16, 1 / 16) == 1.5
-
-
-def test_nothing_to_measure():
-    assert minimax.measured_rate(np.zeros((50, 2))) is None
-    assert minimax.measured_rate(np.ones((5, 2))) is None
-    assert minimax.measured_rate(np.ones((1, 2))) is None
-
-
-def test_rate_of_a_run_that_arrives_is_0():
-    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, 1), 1 / 8, 1 / 8, 50).trajectory
-    assert minimax.measured_rate(run) == 0
+    arrives = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, 1), 1 / 8, 1 / 8, 50).trajectory
+    assert minimax.measured_rate(arrives) == 0
+    for nothing_to_measure in (np.zeros((50, 2)), np.ones((5, 2)), np.ones((1, 2))):
+        assert minimax.measured_rate(nothing_to_measure) is None
 
 
 # ---------------------------------------------------------------------------------------- running
@@ -436,67 +392,48 @@ def test_a_diverging_run_says_where_it_stopped():
     stopped = next(step for step in range(100) if 79**step > 10**30)  # 1 - 8 * 10 = -79
     assert run.diverged_at == stopped
     assert run.trajectory.shape == (stopped, 2)
+    assert run.trajectory.base is None  # not a view of all the rows that were made room for
     assert np.abs(run.trajectory).max() <= minimax.DIVERGENCE_BOUND
-
-
-@pytest.mark.parametrize("not_finite", [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_ends_the_run(not_finite):
-    game = Game(lambda x, y: x, lambda x, y: not_finite if y > 2 else 1.0)
-    run = minimax.simulate(game, "simultaneous", (1, 1), 0.5, 0.5, 100)  # y: 1, 1.5, 2, 2.5, -
-    assert run.diverged_at == 4
-    assert run.trajectory[:, 1].tolist() == [1, 1.5, 2, 2.5]
 
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_the_widest_arguments_neither_warn_nor_overflow(dynamics):
     game = QuadraticGame(1e15, 1e-15, 1e15)
     run = minimax.simulate(game, dynamics, (1e30, -1e30), 1e100, 1e100, 10)
-    assert np.isfinite(run.trajectory).all()
-    assert (run.diverged_at is None) == (dynamics == "proximal")
+    assert np.isfinite(run.trajectory).all() and run.diverged_at == 1
+    run = minimax.simulate(game, dynamics, (1e-30, 0), 1e-100, 1e-100, 10)
+    assert run.trajectory.tolist() == [[1e-30, 0]] + [[1e-30, pytest.approx(0)]] * 10
 
 
 def test_dynamics_play_a_game_given_by_two_gradients():
     # f = x^4 + 3xy - y^4; NumPy functions, whose overflow would warn
-    game = Game(
-        lambda x, y: np.power(4.0 * x, 3) / 16 + 3 * y, lambda x, y: 3 * x - 4 * np.float64(y) ** 3
+    game = SimpleNamespace(
+        gradient_x=lambda x, y: np.power(4.0 * x, 3) / 16 + 3 * y,
+        gradient_y=lambda x, y: 3 * x - 4 * np.float64(y) ** 3,
     )
     run = minimax.simulate(game, "alternating", (1, 1), 0.125, 0.125, 1)
     x = 1 - 0.125 * (4 + 3)
     assert run.trajectory[1].tolist() == [x, 1 + 0.125 * (3 * x - 4)]
-    for dynamics in set(DYNAMICS) - {"proximal"}:
+    for dynamics in DYNAMICS:
         run = minimax.simulate(game, dynamics, (3, 3), 10, 10, 100)
         assert run.diverged_at is not None and np.isfinite(run.trajectory).all()
-    with pytest.raises(UserError, match="QuadraticGame"):
-        minimax.simulate(game, "proximal", (1, 1), 0.1, 0.1, 1)
-
-
-def test_optimistic_uses_the_gradient_before():
-    x0, step = 1.0, 1 / 16
-    x1 = x0 - step * 8 * x0  # nothing before the first step: a simultaneous step
-    x2 = x1 - step * (2 * 8 * x1 - 8 * x0)
-    run = minimax.simulate(HOMEWORK_GAME, "optimistic", (x0, 0), step, step, 2)
-    assert run.trajectory[:, 0].tolist() == [x0, x1, x2]
-
-
-def test_a_trajectory_shares_no_memory():
-    start = np.array([1.0, 1.0])
-    first = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 1 / 16, 1 / 16, 5).trajectory
-    first[:] = 7
-    second = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 1 / 16, 1 / 16, 5).trajectory
-    assert start.tolist() == [1, 1]
-    assert second.shape == (6, 2) and second.dtype == np.float64
-    assert second[1].tolist() == [0.5, 0.5]
-    diverged = minimax.simulate(HOMEWORK_GAME, "simultaneous", start, 10, 10, 500).trajectory
-    assert diverged.base is None  # not a view of the 500 rows that were made room for
+    for not_finite in (math.nan, math.inf):
+        game = SimpleNamespace(
+            gradient_x=lambda x, y: x,
+            gradient_y=lambda x, y, value=not_finite: value if y > 2 else 1.0,
+        )
+        run = minimax.simulate(game, "simultaneous", (1, 1), 0.5, 0.5, 100)  # y: 1, 1.5, 2, 2.5, -
+        assert run.diverged_at == 4 and run.trajectory[:, 1].tolist() == [1, 1.5, 2, 2.5]
 
 
 @pytest.mark.parametrize(
     "wrong, name",
     [
-        *[({"step_x": value}, "step_x") for value in (0, -0.1, math.nan, math.inf, 1e101)],
-        *[({"step_y": value}, "step_y") for value in (0.0, -1, math.nan, -math.inf)],
-        *[({"steps": value}, "steps") for value in (0, -3, 2.5, True, minimax.MAX_STEPS + 1)],
+        *[({"step_x": value}, "step_x") for value in (0, -0.1, math.nan, 1e101, 10**5000, "x")],
+        *[({"step_y": value}, "step_y") for value in (0.0, -1, -math.inf, 1e-101, None)],
+        *[({"steps": value}, "steps") for value in (0, -3, 2.5, True, 10_001, 10**5000)],
         *[({"start": value}, "start") for value in ((math.nan, 0), (0, math.inf), (1,), (2e30, 0))],
+        *[({"start": value}, "start") for value in ((1e-200, 0), (10**5000, 0), 1, ("1", "2"))],
     ],
 )
 def test_bad_arguments_are_named(wrong, name):
@@ -510,41 +447,19 @@ def test_bad_arguments_are_named(wrong, name):
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "coefficients", [(math.nan, 1, 0), (1, math.inf, 0), (1, 1, 1e16), (1e-16, 1, 0)]
-)
-def test_bad_games_are_named(coefficients):
-    with pytest.raises(UserError, match="^`game`: "):
-        QuadraticGame(*coefficients)
-
-
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match="extragradient"):
         minimax.simulate(HOMEWORK_GAME, "sideways", (1, 1), 0.1, 0.1, 1)
     with pytest.raises(UserError, match="x, y or both"):
-        minimax.step_size_range(HOMEWORK_GAME, "simultaneous", "z")
+        minimax.step_size_range(HOMEWORK_GAME, "z")
     with pytest.raises(UserError, match="other_step"):
-        minimax.step_size_range(ROTATING_GAME, "simultaneous", "x")
-    with pytest.raises(UserError, match="proximal point"):
-        minimax.update_matrix(QuadraticGame(-4, 4), "proximal", 0.25, 0.25)
-
-
-@pytest.mark.parametrize(
-    "game, text",
-    [
-        (QuadraticGame(4, 4, -1), "4 x^2 - xy - 4 y^2"),
-        (QuadraticGame(-1, 0, 2.5), "-x^2 + 2.5 xy"),
-        (QuadraticGame(0, -1, 1), "xy + y^2"),
-    ],
-)
-def test_formula(game, text):
-    assert minimax.formula(game) == text
+        minimax.step_size_range(ROTATING_GAME, "x")
 
 
 def test_needs_numpy_alone():
     code = (
-        "import sys, gan_tf.minimax; "
-        "print({'tensorflow', 'matplotlib', 'scipy', 'imageio'} & set(sys.modules))"
+        "import sys, gan_tf.minimax.answers; "
+        "print({'tensorflow', 'matplotlib', 'scipy', 'imageio', 'jinja2'} & set(sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,144 +1,335 @@
-"""The homework's answers: what is printed and reported is what theory and runs say."""
+"""The assignment's answers: what is printed and reported is what runs without rounding do."""
 
 import json
+import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from helpers import ROOT
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_minimax import ROTATING_GAME, any_games, close, quickly, step_sizes
+from test_minimax import (
+    Exact,
+    any_games,
+    any_sign,
+    close,
+    powers_of_ten,
+    step_sizes,
+    wide_games,
+    wide_step_sizes,
+)
+from test_minimax import many_digits as many_digits  # a fixture
 
 from gan_tf import minimax
 from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame
-from gan_tf.minimax.answers import answers, report
+from gan_tf.minimax.answers import FROM_TOY_TO_GAN, answers, report, sections
+from gan_tf.minimax.games import typeset
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def test_report_of_the_homework():
-    facts = report()
+def test_report_of_the_assignment():
+    one = np.float32(1)  # NumPy's numbers are taken too
+    facts = report(HOMEWORK_GAME, (one, one), one / 16, one / 16, np.int64(50))
+    assert json.loads(json.dumps(facts)) == facts == report()
     assert list(facts) == [
-        "saddle_point", "hessian_eigenvalues", "step_size_range", "update_matrix",
-        "update_factors", "rates", "duality_gap", "descent_on_both",
+        "saddle_point", "hessian_eigenvalues", "step_size_range", "update_matrix", "rates",
+        "duality_gap", "descent_on_both",
     ]  # fmt: skip
     assert facts["saddle_point"] == [0, 0]
     assert facts["hessian_eigenvalues"] == [-8, 8]
     assert facts["step_size_range"] == {"x": [0, 0.25], "y": [0, 0.25]}
-    assert facts["update_factors"] == {"x": 0.5, "y": 0.5}
+    assert facts["update_matrix"] == [[0.5, 0], [0, 0.5]]
     assert list(facts["rates"]) == list(DYNAMICS)
     for rates in facts["rates"].values():
         assert rates["measured"] == close(rates["predicted"])
+    assert facts["duality_gap"] == {"start": 8, "end": close(0)}
     on_both = facts["descent_on_both"]
-    assert on_both["y_factor"] == 1.5 and on_both["diverges"] is True
+    assert on_both["y_factor"] == 1.5 and on_both["diverges"] is True and on_both["f_falls"] is True
     assert "y0 = 0" in on_both["exception"] and "0 < step_x < 0.25" in on_both["exception"]
 
 
-@quickly
-@given(any_games, st.sampled_from([(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)]), step_sizes, step_sizes,
-       st.integers(1, 60))  # fmt: skip
-def test_report_and_answers_of_any_game(game, start, step_x, step_y, steps):
-    assume(abs(4 * game.a * game.b + game.c**2) > 1e-9)
-    facts = report(game, start, step_x, step_y, steps)
-    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    assert (facts["saddle_point"] is None) == (game.a < 0 or game.b < 0)
-    assert "nan" not in answers(game, start, step_x, step_y, steps)
-
-
-def test_descent_converges_from_the_line_that_the_report_names():
-    facts = report(ROTATING_GAME)
-    text = facts["descent_on_both"]["exception"]
-    direction = [float(number) for number in text.split("and (")[1].split(")")[0].split(",")]
-    run = minimax.simulate(
-        ROTATING_GAME, "descent_on_both", direction, 1 / 16, 1 / 16, 8
-    ).trajectory
-    assert np.hypot(*run[-1]) < 1e-3 < np.hypot(*run[0])
-    assert report(QuadraticGame(4, -4))["descent_on_both"] == {
-        "y_factor": 0.5, "diverges": False, "exception": None, "f_falls": False
-    }  # fmt: skip
-
-
-def test_range_of_a_coupled_game_holds_the_other_step():
-    assert report(ROTATING_GAME)["step_size_range"] == {
-        "x": [0, pytest.approx(0.375, abs=1e-12)], "y": [0, pytest.approx(0.375, abs=1e-12)]
-    }  # fmt: skip
-    assert report(BILINEAR_GAME)["step_size_range"] == {"x": None, "y": None}
-
-
-def test_rates_without_a_proximal_point_are_none():
-    rates = report(QuadraticGame(-4, 4), step_x=0.25)["rates"]
-    assert rates["proximal"] == {"predicted": None, "measured": None}
-
-
-def test_answers_of_the_homework():
+def test_answers_of_the_assignment():
     text = answers()
     for expected in (
         "f(x, y) = 4 x^2 - 4 y^2",
-        "the saddle point is (0, 0)",
-        "factor of x: computed 0.5; measured 0.5",
-        "computed: 0 < step_x < 0.25\n    measured: rate 0.98 at 0.2475, rate 1.02 at 0.2525",
-        "factor of y: computed 1.5, measured 1.5",
-        "measured: a run from (1, 0) is at (8.88e-16, 0) after step 50",
-        "simultaneous            0.5        0.5",
-        "nothing rotates",
+        "(0, 0) is the saddle point",
+        "y <- y + step_y (-8 y) = (1 - 8 step_y) y",
+        "x converges if and only if 0 < step_x < 0.25.",
+        "0.98 at step_x = 0.2475, 1.02 at\n    step_x = 0.2525",
+        "y <- y - step_y (-8 y) = (1 + 8 step_y) y",
+        "f falls without bound if\n    4 step_x - 4 step_y < 1, rises",
+        "from (1, 0) a run is at (8.88e-16, 0) after step 50",
+        "here 4 x^2 + 4 y^2.",
+        "simultaneous            0.5        0.5\n",
     ):
         assert expected in text
+    assert max(map(len, text.splitlines())) <= 98
     diverging = answers(step_x=1 / 8, step_y=1 / 8, steps=200)
     assert "beyond 1e+30 at step 100" in diverging
-    assert "excites only a part" in answers(start=(1, 0))
-    assert "the run turns" in answers(ROTATING_GAME)
-    assert "does not turn" in answers(QuadraticGame(8, 1, 1))
+    assert "do not show the long run" in answers(start=(1, 0))
+    on_the_line = answers(BILINEAR_GAME)  # where descent on both converges from (1, 1)
+    assert "(0.0397, 0.0397) after step 50" in on_the_line
+    assert re.search(r"\(1, -1\) a run is at \(20.7, -20.7\)", on_the_line)
 
 
-@pytest.mark.parametrize(
-    "step_x, step_y, falls", [(1 / 16, 1 / 16, True), (1, 0.01, False), (0.3, 0.1, True)]
-)
-def test_f_falls_without_bound_only_where_y_outgrows_x(step_x, step_y, falls):
-    """x grows by |1 - 8 step_x|, y by 1 + 8 step_y: with (1, 0.01) f is above 1e34 after 20."""
-    facts = report(step_x=step_x, step_y=step_y)["descent_on_both"]
-    assert facts["f_falls"] is falls
-    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), step_x, step_y, 20)
-    assert (HOMEWORK_GAME.value(*run.trajectory[-1]) < -1) == falls
-    said = f"f {'falls' if falls else 'does not fall'} without bound"
-    assert said in answers(step_x=step_x, step_y=step_y)
+def test_the_docs_say_what_the_command_says():
+    page = " ".join((ROOT / "docs" / "minimax.md").read_text(encoding="utf-8").split())
+    said = [sentence for _, found in sections() for sentence in found]
+    for sentence in (*said, *FROM_TOY_TO_GAN):
+        assert sentence.startswith("Measured") or typeset(sentence) in page, sentence
 
 
-def test_the_duality_gap_is_told():
-    """max over y' of 4x^2 - 4y'^2 is 4x^2, min over x' is -4y^2."""
-    assert report(start=(1, 2), steps=1)["duality_gap"] == {"start": 20, "end": 5}
-    assert "Duality gap, max f(x, y') - min f(x', y) = 4 x^2 + 4 y^2" in answers()
-    assert report(BILINEAR_GAME)["duality_gap"] is None
-    assert "not defined" in answers(BILINEAR_GAME)
-    coupled = report(ROTATING_GAME)["duality_gap"]["start"]
-    x, y = (1.0, 1.0)
-    replies = np.linspace(-3, 3, 60_001)
-    value = ROTATING_GAME.value
-    assert coupled == pytest.approx(value(x, replies).max() - value(replies, y).min(), abs=1e-6)
+# ------------------------------------------------------------------- every sentence, and its proof
 
 
-def test_a_start_on_the_exceptional_line_is_told_and_another_one_run():
-    text = answers(BILINEAR_GAME)
-    assert "at (0.0397, 0.0397) after step 50: this start lies on that line" in text
-    assert (
-        "is at (20.7, -20.7) after step 50" in text or "is at (-20.7, 20.7) after step 50" in text
-    )
-    assert "lies on that line" not in answers(ROTATING_GAME)
+class Case:
+    """What a sentence was written for, in plain numbers and in 400 digits."""
+
+    def __init__(self, game, start, step_x, step_y, steps):
+        self.game, self.exact = game, Exact(game)
+        self.start, self.sizes, self.steps = start, (step_x, step_y), steps
+
+    def matrix(self, dynamics):
+        return self.exact.matrix(dynamics, *self.sizes)[:2, :2]
+
+    def with_step(self, player, size):
+        return (size, self.sizes[1]) if player == "x" else (self.sizes[0], size)
+
+    def far_along(self, start):
+        """The point after so many steps of descent on both that it is very near or very far."""
+        matrix, far = self.matrix("descent_on_both"), Decimal("1e1000000")
+        for _ in range(500):  # doublings
+            largest = max(map(abs, matrix.ravel()))
+            if not 1 / far < largest < far:
+                break
+            matrix = matrix @ matrix
+        return matrix @ np.array([Decimal(value) for value in start], dtype=object)
 
 
-def test_a_coupled_game_shows_its_update_matrix():
-    assert report(ROTATING_GAME)["update_matrix"] == [[0.5, -0.5], [0.5, 0.5]]
-    text = answers(ROTATING_GAME)
-    assert "new x, as a part of x and a part of y: computed 0.5, -0.5; measured 0.5, -0.5" in text
-    assert "factor of x" not in text
+def evaluated(text, **values):
+    """The value of a printed formula: `4 step_x - x` at the values given."""
+    text = re.sub(r"(?<=\d) (?=[a-z])", " * ", text.replace("xy", "x * y"))
+    return float(eval(text.replace("^", "**"), values))
 
 
-def test_the_bound_on_the_step_size_is_one_for_equal_steps():
-    """At c = 8 equal steps must stay below 16 / (64 + c^2) = 1/8; the pair (0.24, 0.05) may not."""
-    assert minimax.step_size_range(ROTATING_GAME, "simultaneous", "both") == (
-        0,
-        pytest.approx(1 / 8),
-    )
-    matrix = np.eye(2) - np.diag([0.24, 0.05]) @ [[8, 8], [-8, 8]]
-    rate = np.abs(np.linalg.eigvals(matrix)).max()
-    assert rate == pytest.approx(0.465, abs=1e-3)
-    found = minimax.predicted_rate(ROTATING_GAME, "simultaneous", 0.24, 0.05)
-    assert found == pytest.approx(rate, abs=1e-12)
+def about(value, digits=6):
+    return pytest.approx(float(value), rel=0.51 * 10 ** (1 - digits), abs=1e-20)
+
+
+def gradients(case, of_x, of_y, twice_x, twice_y):
+    assert case.exact.a * case.exact.b * 4 + case.exact.c**2 != 0
+    for point in ({"x": 1, "y": 0}, {"x": 0, "y": 1}):
+        assert evaluated(of_x, **point) == about(case.exact.gradient_x(**point))
+        assert evaluated(of_y, **point) == about(case.exact.gradient_y(**point))
+    assert float(twice_x) == about(2 * case.game.a) and float(twice_y) == about(-2 * case.game.b)
+
+
+def who_gains(case, players=""):
+    gains = {"x": case.exact.value(1, 0) < 0, "y": case.exact.value(0, 1) > 0}
+    assert players.split(" and ") == ([player for player in "xy" if gains[player]] or [""])
+
+
+def runs(dynamics, case, text):
+    found = re.findall(r"from (\S+ \S+) a run(?: of \(b\))? is at (\S+ \S+) after step (\d+)", text)
+    assert len(found) == len(text.split("; "))
+    x0, y0 = case.start[0] or 1, case.start[1] or 1
+    for (start, end, steps), part in zip(found, text.split("; ")):
+        exact_start = next(
+            known
+            for known in (case.start, (x0, -y0), (x0, 0), (0, y0))
+            if eval(start) == (about(known[0], 3), about(known[1], 3))
+        )
+        point = np.array([Decimal(value) for value in exact_start], dtype=object)
+        largest = max(map(abs, point))
+        for _ in range(int(steps)):
+            point = case.matrix(dynamics) @ point
+            largest = max(largest, *map(abs, point))
+        rounding = 1e-6 * float(largest)
+        assert eval(end.rstrip(",")) == pytest.approx(tuple(map(float, point)), 0.006, rounding)
+        if beyond := re.search(r"beyond 1e\+30 at step (\d+)", part):
+            assert int(beyond[1]) == int(steps) + 1
+            assert max(map(abs, case.matrix(dynamics) @ point)) > Decimal("0.99e30")
+        else:
+            assert int(steps) == case.steps
+        if "f = " in part:
+            x, y = (abs(float(value)) + rounding for value in point)
+            terms = abs(case.game.a) * x * x + abs(case.game.c) * x * y + abs(case.game.b) * y * y
+            f = float(part.split("f = ")[1])
+            assert f == pytest.approx(float(case.exact.value(*point)), 0.006, 1e-5 * terms)
+
+
+def rule(case, player, own, sign, step, gradient, factor=None):
+    """x <- x - step_x (8 x) = (1 - 8 step_x) x"""
+    size = case.sizes["xy".index(player)]
+    for x, y in ((1, 0), (0, 1)):
+        of_player = {"x": case.exact.gradient_x, "y": case.exact.gradient_y}[player](x, y)
+        assert evaluated(gradient, x=x, y=y) == about(of_player)
+    assert (player, step) == (own, f"step_{player}") and (factor is None) == (case.game.c != 0)
+    if factor:
+        dynamics = "simultaneous" if (player, sign) != ("y", "-") else "descent_on_both"
+        exact = case.matrix(dynamics)["xy".index(player)]["xy".index(player)]
+        assert evaluated(factor, **{step: size}) == about(exact, 4)
+
+
+def coupling(case, coupled=None):
+    assert (case.game.c != 0) == (coupled is not None)
+
+
+def converging(case, low, player, high):
+    def converges(size):
+        alone = None if case.game.c else player
+        return case.exact.converges("simultaneous", *case.with_step(player, size), alone)
+
+    low, high = float(low), float(high)
+    inside = 1e-4 * (high - low) + 1e-5 * low  # they are printed to six digits
+    if inside < 0.1 * (high - low):
+        assert converges(low + inside) and converges(high - inside)
+    assert not converges(high + inside) and (low == 0 or not converges(low - inside))
+
+
+def never_converging(case, player):
+    for size in (1e-20, 1e-10, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e10, 1e20):
+        alone = None if case.game.c else player
+        assert not case.exact.converges("simultaneous", *case.with_step(player, size), alone)
+
+
+def measured_rates(case, text):
+    for rate, player, size in re.findall(r"(\S+) at step_([xy]) = ([^,]+)", text):
+        matrix = case.exact.matrix("simultaneous", *case.with_step(player, float(size)))[:2, :2]
+        points = [np.array([Decimal(player == "x"), Decimal(player == "y")], dtype=object)]
+        for _ in range(50):
+            points.append(matrix @ points[-1])
+        without_rounding = minimax.measured_rate(np.array(points, dtype=np.float64))
+        assert float(rate) == pytest.approx(without_rounding, abs=1e-4)
+
+
+def diverging(case, fate):
+    end = case.far_along((0.7, 0.3))
+    assert max(map(abs, end)) > 1e20
+    if max(map(abs, case.matrix("descent_on_both").ravel())) > 100:
+        return  # two large factors may part after more steps than can be computed here
+    falls = True
+    if fate != "f falls without bound.":
+        half, again = re.fullmatch(
+            "f falls without bound if (.*) < 1, rises without bound if (.*) > 1, and at equality"
+            r" the start decides\.",
+            fate,
+        ).groups()
+        value = evaluated(half, step_x=case.sizes[0], step_y=case.sizes[1])
+        assert half == again
+        if abs(value - 1) < 0.01:
+            return
+        falls = value < 1
+    assert (case.exact.value(*end) < -1e9) == falls == (case.exact.value(*end) < 1e9)
+
+
+def exception_on_an_axis(case, resting, again, moving, step, high):
+    assert resting == again and step == moving != resting
+    start = (1, 0) if moving == "x" else (0, 1)
+    for part, converges in ((0.999, True), (1.001, False)):
+        case.sizes = case.with_step(moving, part * float(high))
+        assert (max(map(abs, case.far_along(start))) < 1e-9) == converges
+
+
+def exceptional_line(case):
+    """One eigenvalue inside the unit circle and one outside: the polynomial has p(1) p(-1) < 0."""
+    (p, q), (r, s) = case.matrix("descent_on_both")
+    determinant = p * s - q * r
+    assert case.game.c != 0 and (1 - p - s + determinant) * (1 + p + s + determinant) < 0
+
+
+def extremum(case, kind):
+    sign = {"minimum": 1, "maximum": -1}[kind]
+    for x in np.linspace(-1, 1, 9):
+        for point in ((x, 1), (1, x)):
+            assert sign * case.game.value(*point) > 0
+    if kind == "minimum":
+        case.sizes = (1e-20, 1e-20)
+    end = case.far_along((0.7, 0.3))
+    assert case.exact.value(*end) < 1e-9 if kind == "minimum" else case.exact.value(*end) < -1e9
+
+
+def duality_gap(case, formula=None):
+    assert (formula is None) == (case.game.a <= 0 or case.game.b <= 0)
+    for x, y in ((1, 0), (0, 1), (0.6, -0.8)) if formula else ():
+        best_y = case.exact.c * Decimal(x) / (2 * case.exact.b)
+        best_x = -case.exact.c * Decimal(y) / (2 * case.exact.a)
+        gap = case.exact.value(Decimal(x), best_y) - case.exact.value(best_x, Decimal(y))
+        assert evaluated(formula, x=x, y=y) == about(gap) and gap > 0
+
+
+def measured_gaps(case, first, last):
+    run = minimax.simulate(case.game, "simultaneous", case.start, *case.sizes, case.steps)
+    found = case.game.duality_gap(*run.trajectory[[0, -1]].T)
+    assert [float(first), float(last)] == pytest.approx(found.tolist(), rel=1e-5)
+
+
+PROOFS = {
+    r"df/dx = (.*) and df/dy = (.*) vanish together only at \(0, 0\)\. The second derivative of f"
+    r" is (\S+) along x and (\S+) along y\.": gradients,
+    r"So f\(0, y\) <= f\(0, 0\) <= f\(x, 0\) for all x and y: neither player gains by moving"
+    r" alone, and \(0, 0\) is the saddle point\.": who_gains,
+    r"So \(0, 0\) does not solve the game: (.*) gains? by moving alone\.": who_gains,
+    r"(x) <- (x) (-) (step_x) \((.*?)\)(?: = \((.*)\) x)?": rule,
+    r"(y) <- (y) (\+) (step_y) \((.*?)\)(?: = \((.*)\) y)?": rule,
+    r"If y descends as well: (y) <- (y) (-) (step_y) \((.*?)\)(?: = \((.*)\) y)?": rule,
+    r"The (players are coupled): each gradient depends on the other player\.": coupling,
+    r"A player converges if and only if its factor is between -1 and 1\.": coupling,
+    r"(?:With step_[xy] = \S+ both players converge|[xy] converges) if and only if (\S+) <"
+    r" step_([xy]) < (\S+)\.": converging,
+    r"(?:With step_[xy] = \S+ both players converge|[xy] converges) for no step_([xy])\.":
+        never_converging,
+    r"Measured: a step multiplies the distance by (.*)\.": measured_rates,
+    r"Whatever the step sizes, the players diverge from almost every start\. (.*)": diverging,
+    r"The exception: from ([xy])0 = 0, ([xy]) stays there, and ([xy]) converges for"
+    r" 0 < step_([xy]) < (\S+)\.": exception_on_an_axis,
+    r"The exception: with these step sizes the players converge from the points of one line"
+    r" through \(0, 0\)\.": exceptional_line,
+    r"\(0, 0\) is the (minimum) of f, and the players reach it if the step sizes are small"
+    r" enough\.": extremum,
+    r"\(0, 0\) is the (maximum) of f: whatever the step sizes, the players leave it from every"
+    r" other start, and f falls without bound\.": extremum,
+    r"The duality gap is max f\(x, y'\) - min f\(x', y\), over all y' and x': here (.*)\. It is 0"
+    r" at the saddle point and positive everywhere else\.": duality_gap,
+    r"The duality gap is max f\(x, y'\) - min f\(x', y\), over all y' and x'\. It is not defined"
+    r" here, as a player has no single best reply\.": duality_gap,
+    r"Measured: (\S+) at the start, (\S+) at the end of a run of \(b\)\.": measured_gaps,
+    r"Measured: (.* a run of \(b\) is .*)\.": lambda *found: runs("simultaneous", *found),
+    r"Measured: (.* a run is .*)\.": lambda *found: runs("descent_on_both", *found),
+}  # fmt: skip
+
+
+starts = st.tuples(*[any_sign(powers_of_ten(-5, 5))] * 2)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(any_games, wide_games), starts, *[st.one_of(step_sizes, wide_step_sizes)] * 2,
+       st.integers(1, 60))  # fmt: skip
+@example(HOMEWORK_GAME, (1.0, 1.0), 1 / 16, 1 / 16, 50)
+@example(HOMEWORK_GAME, (1.0, 1.0), 1.0, 0.01, 50)  # f rises
+@example(BILINEAR_GAME, (1.0, 1.0), 1 / 16, 1 / 16, 50)
+@example(QuadraticGame(-1, 2, 3), (0.0, 0.0), 0.1, 0.1, 5)
+def test_every_sentence_is_true(game, start, step_x, step_y, steps):
+    arguments = game, start, step_x, step_y, steps
+    for sentence in [sentence for _, found in sections(*arguments) for sentence in found]:
+        matches = [(re.fullmatch(pattern, sentence), prove) for pattern, prove in PROOFS.items()]
+        match, prove = next((match, prove) for match, prove in matches if match)
+        prove(Case(*arguments), *match.groups())
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(any_games, wide_games), starts, *[st.one_of(step_sizes, wide_step_sizes)] * 2,
+       st.integers(1, 60))  # fmt: skip
+def test_the_report_of_any_game(game, start, step_x, step_y, steps):
+    facts = report(game, start, step_x, step_y, steps)
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert (facts["saddle_point"] == [0, 0]) == (game.a >= 0 and game.b >= 0)
+    case = Case(game, start, step_x, step_y, steps)
+    descent = facts["descent_on_both"]
+    assert descent["y_factor"] == about(case.exact.matrix("descent_on_both", step_x, step_y)[1, 1])
+    end = case.far_along((0.7, 0.3))
+    if game.surface != "minimum" or abs(facts["rates"]["descent_on_both"]["predicted"] - 1) > 1e-6:
+        assert descent["diverges"] == (max(map(abs, end)) > 1)
+    assert "nan" not in answers(game, start, step_x, step_y, steps)

@@ -11,7 +11,9 @@ import pytest
 from conftest import open_page
 
 from gan_tf.minimax import DYNAMICS, QuadraticGame, predicted_rate, simulate
-from gan_tf.report import live, write_report
+from gan_tf.minimax.answers import sections
+from gan_tf.minimax.games import typeset
+from gan_tf.report import live, write_part_1, write_report
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
 from gan_tf.run.images import to_uint8
@@ -182,6 +184,70 @@ def test_the_path_that_is_drawn_follows_the_sliders(opened):
     rate = predicted_rate(QuadraticGame(3, 3, 2), "alternating", 0.05, 0.1)
     told = float(re.search(r"rate (\S+) per step", text(opened, "#outcome"))[1])
     assert told == pytest.approx(rate, rel=1e-3)
+
+
+@pytest.fixture
+def part_1(browser, tmp_path):
+    """The page that `gan-tf minimax` writes."""
+    browser.get(write_part_1(tmp_path / "minimax.html").as_uri())
+    return browser
+
+
+def test_the_range_of_the_step_sizes_suits_the_game(part_1):
+    """Of 4x^2 - 4y^2 nothing matters far beyond 1/4, of xy nothing far beyond 2."""
+
+    def step_sizes():
+        return part_1.execute_script(
+            """return ["step-x", "step-y"].map((name) => {
+                const slider = document.getElementById(name);
+                return [slider.valueAsNumber, Number(slider.max)];
+            });"""
+        )
+
+    assert step_sizes() == [[1 / 16, 0.3125]] * 2
+    for size in (1 / 8, 1 / 4):  # these lie on the sliders' grid
+        move(part_1, "step-x", size)
+        assert step_sizes()[0][0] == size
+    move(part_1, "coupling", 2)  # a slider changes one thing
+    assert step_sizes()[0][0] == 1 / 4
+    part_1.execute_script("document.querySelectorAll('.game')[2].click()")
+    assert step_sizes() == [[0.2, 2.5]] * 2
+    part_1.execute_script("document.querySelectorAll('.game')[0].click()")
+    assert step_sizes() == [[1 / 16, 0.3125]] * 2
+
+
+@pytest.mark.parametrize(
+    "dynamics, size, words",
+    [
+        ("simultaneous", 0.2, "rate 1.0198 per step: from almost every start the players diverge"),
+        ("extragradient", 0.2, "the players converge"),
+        # Eigenvalues of modulus 1: two of them, and the distance swings; twice -1, and it grows.
+        ("alternating", 0.2, "rate 1 per step: the border, where the distance may stay, swing or"),
+        ("alternating", 2, "rate 1 per step: the border, where the distance may stay, swing or"),
+    ],
+)
+def test_the_playground_says_what_the_rate_says(part_1, dynamics, size, words):
+    part_1.execute_script("document.querySelectorAll('.game')[2].click()")
+    move(part_1, "dynamics", dynamics)
+    for name in ("step-x", "step-y"):
+        move(part_1, name, size)
+    assert words in text(part_1, "#outcome")
+
+
+def test_part_1_stands_by_itself(part_1):
+    """The answers of the command, whole, at each width."""
+    shown = " ".join(text(part_1, "main").split())
+    for _, sentences in sections():
+        for sentence in sentences:
+            printed = typeset(sentence).replace("η_x", "ηx").replace("η_y", "ηy")
+            assert " ".join(printed.split()) in shown
+    try:
+        for width in (320, 400, 1000, 1600):
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            part_1.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            assert part_1.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        part_1.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.campaign

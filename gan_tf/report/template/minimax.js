@@ -28,15 +28,6 @@ const Minimax = (() => {
         y + stepY * (2 * gradientY(game, x, y) - gradientY(game, ...before)),
       ];
     },
-    proximal(game, [x, y], before, stepX, stepY) {
-      const pullX = 1 + 2 * game.a * stepX;
-      const pullY = 1 + 2 * game.b * stepY;
-      const determinant = pullX * pullY + stepX * stepY * game.c * game.c;
-      return [
-        (pullY * x - stepX * game.c * y) / determinant,
-        (pullX * y + stepY * game.c * x) / determinant,
-      ];
-    },
   };
 
   function simulate(game, dynamics, start, stepX, stepY, steps) {

@@ -8,12 +8,22 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const number = (value) => Number(value.toPrecision(4)).toString();
+  const number = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
   let start = [1, 1];
 
+  // Steps beyond 1 / a, or 2 / c where only the coupling moves the players, are of no interest. All
+  // sliders have one grid, on which 1/16, 1/8 and 1/4 lie, so that a step size stays what it is.
+  function fitStepSizes(a, c) {
+    const most = Math.min(1.25 / Math.max(a, c / 2), 10);
+    for (const slider of [element("step-x"), element("step-y")]) {
+      slider.max = Math.round(most / slider.step) * slider.step;
+    }
+  }
+
   function update() {
-    const [stepX, stepY] = [element("step-x").valueAsNumber, element("step-y").valueAsNumber];
     const [a, c] = [element("curvature").valueAsNumber, element("coupling").valueAsNumber];
+    fitStepSizes(a, c);
+    const [stepX, stepY] = [element("step-x").valueAsNumber, element("step-y").valueAsNumber];
     const dynamics = element("dynamics").value;
     for (const id of ["step-x", "step-y", "coupling", "curvature"]) {
       element(`${id}-value`).textContent = number(element(id).valueAsNumber);
@@ -72,15 +82,16 @@
   }
 
   function describe(dynamics, trajectory, divergedAt, rate) {
-    const fate = rate < 1 - 1e-12 ? "the players converge"
-      : rate > 1 + 1e-12 ? "from almost every start the players diverge"
-        : "the players neither converge nor diverge";
+    const shown = number(rate, 6); // so that the words and the digits agree
+    const fate = shown < 1 ? "the players converge"
+      : shown > 1 ? "from almost every start the players diverge"
+        : "the border, where the distance may stay, swing or grow steadily";
     const distance = Math.hypot(...trajectory[trajectory.length - 1]);
     const end = divergedAt === null
       ? `After ${STEPS} steps the distance is ${number(distance)}.`
       : `At step ${divergedAt} a coordinate is beyond 1e30.`;
     element("outcome").textContent =
-      `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${number(rate)} per step: ${fate}. ` +
+      `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${shown} per step: ${fate}. ` +
       `From (${number(start[0])}, ${number(start[1])}), ` +
       `at distance ${number(Math.hypot(...start))}. ${end}`;
   }
@@ -118,6 +129,7 @@
     button.addEventListener("click", () => {
       element("curvature").value = button.dataset.a;
       element("coupling").value = button.dataset.c;
+      fitStepSizes(button.dataset.a, button.dataset.c);
       element("step-x").value = element("step-y").value = button.dataset.step;
       update();
     }));
