@@ -320,7 +320,7 @@ def still_improving(run):
     last, before = run.history[-quarter:], run.history[-2 * quarter : -quarter]
     if quarter >= 2 and has(last + before, "generator_loss"):
         now, then = (median(row["generator_loss"] for row in part) for part in (last, before))
-        if abs(now / then - 1) > 0.05:
+        if abs(now - then) > 0.05 * then:
             return _still(
                 f"The generator's loss moved from {then:.3f} to {now:.3f} over the last"
                 f" {2 * quarter} epochs. Whether the images improve, only the images tell.",

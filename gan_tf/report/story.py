@@ -113,7 +113,7 @@ def legs(run) -> list[dict]:
 
     A turn is told once the loss has gone back by 15 %.
     """
-    turns = [row for row in turning_points(run, _TURN_RATIO) if row in _rows_with_losses(run)]
+    turns = [row for row in turning_points(run, _TURN_RATIO) if has([row], "discriminator_loss")]
     return [
         {"start": start, "end": end, "rises": end["generator_loss"] > start["generator_loss"]}
         for start, end in zip(turns, turns[1:])
