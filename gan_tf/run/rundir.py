@@ -286,7 +286,7 @@ class RunDir:
         if config.epochs != self.read_config()[0].epochs:
             return False
         history = self.read_history()
-        made = (self.loss_curves_path, self.epochs_path, self.gif_path)
+        made = (self.loss_curves_path, self.epochs_path, self.gif_path, self.report_path)
         return (
             len(history) == config.epochs
             and history[-1]["step"] in self.checkpoint_steps()
