@@ -66,7 +66,7 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
         assert list(run.sample_paths()) == [row["epoch"] for row in seen]
         assert run.loss_curves_path.stat().st_size > 10_000  # after the first one already
         panels = 1 + row["epoch"]  # the training images, and each epoch so far
-        assert images.read_png(run.epochs_path).shape == (390, 366 * panels)
+        assert images.read_png(run.epochs_path).shape == (390, 378 * panels - 12)
         assert run.gif_path.exists() is False  # which the command `gif` makes at any time
         row.clear()  # as trackers do, which take the epoch out of it
 

@@ -1,72 +1,103 @@
 """The curves of a page: numbers to the points of SVG lines. The template draws them."""
 
+import itertools
 import math
+from statistics import median
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 480, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 14, 30
+LEFT, RIGHT, TOP, BOTTOM = 46, 22, 14, 30  # margins of the axes
+LETTERS = "ABCDEFGH"  # of the runs on one page
+_FLATTENED = 20  # times its usual value: a line that goes so far would flatten all others
+_BEYOND_CUT = 0.6  # room for what is logarithmic, next to that for what is not
+_LINE_HEIGHT = 12  # of the letters at the ends of the lines
 
-# title, what it tells, levels of chance, and (column, label, colour) of each line
-_CHARTS = (
-    (
+
+class _Kind(NamedTuple):
+    """What a chart shows: (column, label, colour) of its lines, and levels to compare them with.
+
+    The axis includes `bounds`; with two of them it is complete.
+    """
+
+    title: str
+    caption: str
+    series: tuple
+    levels: tuple = ()
+    bounds: tuple = (0,)
+
+
+_KINDS = (
+    _Kind(
         "Losses",
-        "nats, means over an epoch; dashed lines: chance, ln 2 and 2 ln 2",
-        (math.log(2), 2 * math.log(2)),
+        "nats, means over an epoch; dashed grey: chance, ln 2 and 2 ln 2",
         (
             ("generator_loss", "generator", "generator"),
             ("discriminator_loss", "discriminator", "discriminator"),
         ),
+        levels=(math.log(2), 2 * math.log(2)),
+        bounds=(),
     ),
-    (
+    _Kind(
         "D(x) and D(G(z))",
-        "how probable the discriminator finds it that an image is real; dashed line: cannot tell",
-        (0.5,),
+        "how probable the discriminator finds an image to be real; dashed grey: it cannot tell",
         (
             ("real_probability", "D(x), real images", "discriminator"),
             ("fake_probability", "D(G(z)), generated images", "generator"),
         ),
+        levels=(0.5,),
+        bounds=(0, 1),
     ),
-    (
+    _Kind(
         "How often the discriminator is right",
-        "share of the images of each kind; dashed line: guessing",
-        (0.5,),
+        "share of the images of each kind; dashed grey: guessing",
         (
             ("real_accuracy", "real images", "discriminator"),
             ("fake_accuracy", "generated images", "generator"),
         ),
+        levels=(0.5,),
+        bounds=(0, 1),
     ),
-    (
+    _Kind(
         "Gradient norms",
         "Euclidean norm over all weights, mean over an epoch",
-        (),
         (
             ("generator_gradient_norm", "generator", "generator"),
             ("discriminator_gradient_norm", "discriminator", "discriminator"),
         ),
     ),
-    (
+    _Kind(
         "Variety",
         "mean distance between two generated images",
-        (),
         (("variety", "generated images", "generator"),),
+        bounds=(0, 1),
     ),
-    (
+    _Kind(
         "Distance to real images",
         "FCD, lower is better; the floor is that of real images to real images",
-        (),
         (("fcd", "FCD", "generator"), ("fcd_floor", "floor", "discriminator")),
     ),
 )
 
 
 class Line(NamedTuple):
-    """A line of a chart: its points as SVG text, and its value in every epoch or None."""
+    """A line of a chart.
 
+    Args:
+      run, series: their places.
+      label: of the series.
+      style: classes of the page's style sheet.
+      segments: SVG points of each stretch without a missing value; a lone point has no space.
+      values: in every epoch, or None.
+      end: where the line ends, with room for the run's letter.
+    """
+
+    run: int
+    series: int
     label: str
-    colour: str
-    dash: int
-    points: str
+    style: str
+    segments: list[str]
     values: list
+    end: tuple[float, float]
 
 
 class Chart(NamedTuple):
@@ -82,66 +113,138 @@ class Chart(NamedTuple):
 
 
 def charts(runs) -> list[Chart]:
-    """Returns the charts for which a run has numbers; several runs lie over each other."""
+    """Returns the charts for which a run has numbers; several runs lie over each other.
+
+    There are none before the second epoch: a point is no curve.
+    """
     last = max(run.last["epoch"] for run in runs)
     drawn = []
-    for title, caption, levels, series in _CHARTS:
+    for kind in _KINDS if last > 1 else ():
         found = [
-            (run_label(runs, index, label), colour, index, by_epoch)
+            (index, number, label, colour, by_epoch)
             for index, run in enumerate(runs)
-            for column, label, colour in series
-            if (by_epoch := _by_epoch(run, column))
+            for number, (column, label, colour) in enumerate(kind.series)
+            if _values(by_epoch := _by_epoch(run, column))
         ]
         if found:
-            drawn.append(_chart(title, caption, levels, found, last))
+            if kind.title == "Variety":
+                kind = _with_real_varieties(kind, runs)
+            drawn.append(_chart(kind, found, last, len(runs) > 1))
     return drawn
-
-
-def run_label(runs, index, label):
-    """Returns the label of a line; it names the run where there are several."""
-    return label if len(runs) == 1 else f"{label} ({'ABCDEFGH'[index]})"
 
 
 def x_of(epoch, last):
     """Returns where an epoch lies across a chart."""
-    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (epoch - 1) / max(last - 1, 1)
+    return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(last - 1, 1)
 
 
 def _by_epoch(run, column):
     if column == "variety":
         return run.variety()
     rows = run.evaluation if column.startswith("fcd") else run.history
-    return {row["epoch"]: row[column] for row in rows if row.get(column) is not None}
+    return {row["epoch"]: row.get(column) for row in rows}
 
 
-def _chart(title, caption, levels, found, last):
-    values = [value for *_, by_epoch in found for value in by_epoch.values()]
-    low, high = min([*values, *levels]), max([*values, *levels])
-    margin = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
-    low, high = low - margin, high + margin
+def _values(by_epoch):
+    return [value for value in by_epoch.values() if value is not None]
+
+
+def _with_real_varieties(kind, runs):
+    """Adds the variety of the training images, where runs have recorded it."""
+    letters = {}
+    for letter, run in zip(LETTERS, runs):
+        if run.real_variety is not None:
+            letters.setdefault(run.real_variety, []).append(letter)
+    if not letters:
+        return kind
+    words = [
+        f"{value:.2f}" + (f" ({', '.join(of)})" if len(of) < len(runs) else "")
+        for value, of in letters.items()
+    ]
+    caption = f"{kind.caption}; dashed grey: two training images, {' and '.join(words)}"
+    return kind._replace(levels=tuple(letters), caption=caption)
+
+
+def _chart(kind, found, last, several):
+    values = [value for *_, by_epoch in found for value in _values(by_epoch)]
+    cut = _cut(kind, values)
+    shown = [*values, *kind.levels, *kind.bounds, *([0] if cut else [])]
+    low, high = min(shown), max(shown)
+
+    def scale(value):
+        if not cut or value <= cut:
+            return value
+        return cut * (1 + _BEYOND_CUT * math.log(value / cut) / math.log(high / cut))
+
+    bottom, top = scale(low), scale(high)
+    margin = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
+    bottom, top = bottom - margin, top + margin
 
     def y_of(value):
-        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
+        return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
     lines = []
-    for label, colour, dash, by_epoch in found:
-        epochs = sorted(by_epoch)
-        points = " ".join(f"{x_of(e, last):.1f},{y_of(by_epoch[e]):.1f}" for e in epochs)
+    for run, series, label, colour, by_epoch in found:
+        style = f"run-{LETTERS[run]}" + (" second" if series else "") if several else colour
+        places = {
+            epoch: value if value is None else (x_of(epoch, last), y_of(value))
+            for epoch, value in sorted(by_epoch.items())
+        }
+        segments = [
+            " ".join(f"{x:.1f},{y:.1f}" for x, y in stretch)
+            for there, stretch in itertools.groupby(places.values(), bool)
+            if there
+        ]
+        end = [place for place in places.values() if place][-1]
         every = [by_epoch.get(epoch) for epoch in range(1, last + 1)]
-        lines.append(Line(label, colour, dash, points, every))
-    told = "; ".join(
-        f"{label} from {by_epoch[min(by_epoch)]:.3g} to {by_epoch[max(by_epoch)]:.3g}"
-        for label, _, _, by_epoch in found
-    )
+        lines.append(Line(run, series, label, style, segments, every, end))
+    if several:
+        lines = _apart(lines)
+    ticks = _ticks(bottom, cut or top) + (_powers(cut, high) if cut else [])
     return Chart(
-        title,
-        caption,
-        f"{title} over {last} epochs: {told}",
+        kind.title,
+        kind.caption + (f"; logarithmic above {cut:g}" if cut else ""),
+        f"{kind.title} over {last} epochs: " + "; ".join(_in_words(found, several)),
         lines,
-        [y_of(level) for level in levels],
-        [(y_of(tick), f"{tick:.4g}") for tick in _ticks(low, high)],
+        [y_of(value) for value in kind.levels],
+        [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in ticks],
         [(x_of(e, last), str(e)) for e in _epoch_ticks(last)],
     )
+
+
+def _cut(kind, values):
+    """Returns where the scale becomes logarithmic, None where it need not.
+
+    It is for a run that diverged beside sound ones, or late: what is usual keeps most of the room.
+    """
+    usual = max(kind.levels, default=0) or median(values)
+    if len(kind.bounds) < 2 and 0 < _FLATTENED * usual < max(values):
+        return float(f"{2 * usual:.0e}")
+    return None
+
+
+def _in_words(found, several):
+    for run, _, label, _, by_epoch in found:
+        values = _values(by_epoch)
+        name = f"{LETTERS[run]}, {label}" if several else label
+        yield f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
+
+
+def _apart(lines):
+    """Moves the letters of lines that end together so far apart that each can be read."""
+    moved = []
+    by_end = sorted(lines, key=lambda line: line.end)
+    for x, group in itertools.groupby(by_end, key=lambda line: line.end[0]):
+        group = list(group)
+        heights = [line.end[1] for line in group]
+        for index in range(1, len(group)):
+            heights[index] = max(heights[index], heights[index - 1] + _LINE_HEIGHT)
+        lowest = HEIGHT - BOTTOM
+        for index in reversed(range(len(group))):
+            heights[index] = min(heights[index], lowest)
+            lowest = heights[index] - _LINE_HEIGHT
+        moved += [line._replace(end=(x, y)) for line, y in zip(group, heights)]
+    return sorted(moved)
 
 
 def _ticks(low, high):
@@ -149,7 +252,14 @@ def _ticks(low, high):
     size = 10 ** math.floor(math.log10((high - low) / 3))
     step = max((s for s in (size, 2 * size, 5 * size) if (high - low) / s >= 3), default=size)
     first = math.ceil(low / step)
-    return [round(n * step, 10) for n in range(first, math.floor(high / step) + 1)]
+    return [float(f"{n * step:.10g}") for n in range(first, math.floor(high / step) + 1)]
+
+
+def _powers(cut, high):
+    """Returns at most two powers of ten, well beyond the cut."""
+    first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
+    exponents = range(first, math.floor(math.log10(high)) + 1)
+    return [10.0**exponent for exponent in exponents[:: -(-len(exponents) // 2) or 1]]
 
 
 def _epoch_ticks(last):

@@ -4,11 +4,12 @@ import base64
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from gan_tf.report import curves, story
@@ -68,7 +69,6 @@ def page(runs, snapshot=None) -> str:
       runs: what `read_run` returns, one to eight.
       snapshot: a `gan_tf.snapshots.Snapshot` whose generator runs in the page, or None.
     """
-    told = [_told(run) for run in runs]
     drawn = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
     weights = live_part.packed(snapshot.generator) if snapshot else None
@@ -77,23 +77,20 @@ def page(runs, snapshot=None) -> str:
         "chartWidth": curves.WIDTH,
         "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
         "charts": [
-            [[line.label, [_short(value) for value in line.values]] for line in chart.lines]
-            for chart in drawn
+            [[_short(value) for value in line.values] for line in chart.lines] for chart in drawn
         ],
         "runs": _sprites(runs),
-        "rows": [[_numbers(row) for row in run.history] for run in runs],
+        "rows": [_rows(run) for run in runs],
     }
     return _rendered(
         "page.html.j2",
         _SCRIPTS,
         title=" and ".join(run.name for run in runs),
-        runs=told,
+        runs=[_section(letter, run) for letter, run in zip(curves.LETTERS, runs)],
         differing=_differing(runs),
         charts=drawn,
-        chart_width=curves.WIDTH,
-        chart_height=curves.HEIGHT,
+        axes=curves,
         last=last,
-        compared=[epoch for epoch in (10, 30, 50) if epoch <= last] or [1],
         toy=toy(),
         live=weights,
         live_origin=snapshot.origin if snapshot else None,
@@ -127,9 +124,14 @@ def _rendered(template, scripts, **values):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["as_html"] = as_html
-    environment.filters["embedded"] = _embedded
-    environment.filters["epochs"] = epochs_as_text
+    environment.filters |= {
+        "as_html": as_html,
+        "embedded": _embedded,
+        "epochs": _epochs,
+        "with_code": _with_code,
+        "breakable": _breakable,
+        "setting": _setting,
+    }
     style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
     return environment.get_template(template).render(
@@ -141,12 +143,16 @@ def _rendered(template, scripts, **values):
     )
 
 
-def _told(run):
+def _section(letter, run):
+    """Returns what the template shows of one run."""
     found, not_found, not_looked_for = examined(run)
     level, sentence = story.verdict(found)
+    grids = sorted(run.grids)
     return {
+        "letter": letter,
         "name": run.name,
         "paragraph": story.paragraph(run),
+        "generator": "averaged generator" if run.config["ema_decay"] else "generator",
         "level": level,
         "verdict": sentence,
         "findings": found,
@@ -158,21 +164,21 @@ def _told(run):
         "part_f": story.part_f(run),
         "stills": [
             (epoch, _data_uri(run.grids[epoch]))
-            for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*run.grids})
+            for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*grids})
         ],
         "last": run.last,
-        "has_grids": bool(run.grids),
-        "still": _data_uri(run.grids[max(run.grids)]) if run.grids else None,
-        "still_epoch": max(run.grids, default=None),
+        "grids": grids,
+        "compared": [epoch for epoch in (10, 30, 50) if epoch in grids] or grids[:1],
+        "still": _data_uri(run.grids[grids[-1]]) if grids else None,
     }
 
 
 def _differing(runs):
     """Returns the settings in which runs differ: name and value in each run."""
-    names = dict.fromkeys(name for run in runs for name in {**run.config, **run.environment})
+    settings = [{**run.config, **run.environment} for run in runs]
     values = {
-        name: [{**run.config, **run.environment}.get(name) for run in runs]
-        for name in names
+        name: [one.get(name) for one in settings]
+        for name in dict.fromkeys(name for one in settings for name in one)
         if name not in ("run_dir", "data_dir", "manual_dir")
     }
     return {name: row for name, row in values.items() if any(v != row[0] for v in row)}
@@ -187,7 +193,8 @@ def _sprites(runs):
     stride = 1
     while True:
         sheets = [_sheet(run, stride) for run in runs]
-        if sum(len(sheet["image"] or "") for sheet in sheets) <= _SPRITE_BYTES * 4 / 3:
+        size = sum(len(sheet["image"] or "") for sheet in sheets)
+        if size <= _SPRITE_BYTES * 4 / 3 or all(len(sheet["epochs"]) <= 1 for sheet in sheets):
             return sheets
         stride *= 2
 
@@ -219,8 +226,10 @@ def _data_uri(pixels):
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
-def _numbers(row):
-    return {name: _short(value) for name, value in row.items()}
+def _rows(run):
+    varieties = run.variety()
+    rows = [row | {"variety": varieties.get(row["epoch"])} for row in run.history]
+    return [{name: _short(value) for name, value in row.items()} for row in rows]
 
 
 def _short(value):
@@ -231,6 +240,34 @@ def _embedded(value):
     """Returns JSON that is safe inside a script element: no `<` can end it or begin one."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _epochs(epochs):
+    """Returns epochs as text, without the middle of a long list."""
+    stretches = epochs_as_text(epochs).split(", ")
+    if len(stretches) > 10:
+        stretches[8:-1] = ["…"]
+    return ", ".join(stretches)
+
+
+def _with_code(text):
+    """Marks commands and flags, which must not break across lines at their hyphens."""
+    commands = r"gan-tf(?: [a-z]+\b)?|(?<![\w-])--[a-z][\w-]*(?: [\d.e-]*\d)?"
+    return Markup(re.sub(commands, r"<code>\g<0></code>", str(escape(text))))
+
+
+def _breakable(name):
+    """Lets a long name break after its underscores and slashes."""
+    return Markup(re.sub(r"[_/]", r"\g<0><wbr>", str(escape(name))))
+
+
+def _setting(value, name=""):
+    """Returns a setting's value as words; a checksum's first digits, where a name is given."""
+    if value is None:
+        return "not set"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{str(value)[:8]}…" if name.endswith("sha256") else str(value)
 
 
 def _hash(text):

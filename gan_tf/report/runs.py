@@ -1,6 +1,8 @@
 """What a report reads from a run's folder, and nothing that the folder does not hold."""
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import UserError
 
 _LARGEST = 1e15  # no loss or norm comes near it; sums of squares stay finite
+_SHARES = re.compile(r"(real|fake)_(probability|accuracy)|share_.*")  # columns of 0 to 1
+_CLASS_SHARE = re.compile(r"share_(0|[1-9]\d{0,3})")
 _SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged
 
 
@@ -22,9 +26,10 @@ class Run:
       name: the folder's name.
       config: the choices of the run, by field.
       environment: what it was begun on.
-      history: rows of history.csv, at least one; None for a value that is missing, not finite, or
-        absurdly large.
-      evaluation: rows of evaluation.csv, empty where there is none.
+      history: rows of history.csv, at least one; None for a value that is missing, or that no run
+        computes: not finite, negative, absurdly large, or a share above 1.
+      evaluation: rows of evaluation.csv, one for each evaluated epoch of `history`, in order; empty
+        where there is none.
       grids: the sample grids by epoch, each `[height, width]` uint8, not enlarged.
     """
 
@@ -39,6 +44,12 @@ class Run:
     def last(self) -> dict:
         """The last row of history.csv."""
         return self.history[-1]
+
+    @property
+    def real_variety(self) -> float | None:
+        """The variety of the training images, where the run has recorded it."""
+        value = self.environment.get("real_variety")
+        return value if isinstance(value, float) and 0 < value <= 2 else None
 
     def column(self, name: str) -> list:
         """Returns a column of history.csv; None where a value is missing."""
@@ -64,9 +75,12 @@ def read_run(path) -> Run:
     """
     run = RunDir(path)
     config, environment = run.read_config()
-    history = [_finite(row) for row in run.read_history()]
+    history = run.read_history()
     if not history:
         raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
+    steps = [0, *(row["step"] for row in history)]
+    if steps[-1] > _LARGEST or any(step <= before for before, step in zip(steps, steps[1:])):
+        raise UserError(f"{run.history_path} is damaged: its steps do not rise from row to row")
     grids = {
         epoch: _small(images.read_png(path))
         for epoch, path in run.sample_paths().items()
@@ -75,12 +89,17 @@ def read_run(path) -> Run:
     shapes = {grid.shape for grid in grids.values()}
     if len(shapes) > 1:
         raise UserError(f"{run.samples} holds grids of different sizes: remove the foreign ones")
+    evaluated = {row["epoch"]: row for row in run.read_evaluation()}
+    words = [Path(path).resolve().name, dataclasses.asdict(config), environment]
+    # Half a surrogate, as in a folder's name that is not UTF-8, could not be written anywhere.
+    words = json.dumps(words, ensure_ascii=False).encode("utf-8", "replace")
+    name, config, environment = json.loads(words)
     return Run(
-        name=Path(path).resolve().name,
-        config=dataclasses.asdict(config),
+        name=name,
+        config=config,
         environment=environment,
-        history=history,
-        evaluation=[_finite(row) for row in run.read_evaluation()],
+        history=[_plausible(row) for row in history],
+        evaluation=[_plausible(evaluated[e]) for e in evaluated if 1 <= e <= len(history)],
         grids=grids,
     )
 
@@ -105,9 +124,13 @@ def _small(pixels):
     return small if np.array_equal(enlarged, pixels) else pixels
 
 
-def _finite(row):
-    """Returns a row with None for each number that is none, or beyond all that a run computes."""
-    return {
-        name: value if value is not None and abs(value) <= _LARGEST else None
-        for name, value in row.items()
-    }
+def _plausible(row):
+    """Returns a row with None for each number that no run computes, without shares of no class."""
+    plausible = {}
+    for name, value in row.items():
+        if name.startswith("share_") and not _CLASS_SHARE.fullmatch(name):
+            continue
+        low = -_LARGEST if name.startswith("kid") else 0  # an unbiased estimate may be negative
+        high = 1 if _SHARES.match(name) else _LARGEST
+        plausible[name] = value if value is not None and low <= value <= high else None
+    return plausible

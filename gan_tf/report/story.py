@@ -56,7 +56,10 @@ def paragraph(run) -> str:
     if seconds:
         text += f" The epochs took {_duration(sum(seconds))}"
         processor, threads = (run.environment.get(name) for name in ("processor", "threads"))
-        text += f" on {counted(threads, 'thread')} of {processor}." if processor else "."
+        text += f" on {threads} {'thread' if threads == 1 else 'threads'} of {processor}" * bool(
+            processor
+        )
+        text += "."
     return text
 
 

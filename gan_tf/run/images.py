@@ -11,6 +11,7 @@ from gan_tf.system.errors import UserError
 _GAP = 2  # pixels between the images of a grid, before it is enlarged
 ZOOM = 3  # side of the square that each pixel becomes in a run's grids
 _CAPTION_HEIGHT = 24  # pixels
+PANEL_GAP = 12  # pixels of white between pictures side by side
 
 
 def to_uint8(images) -> np.ndarray:
@@ -68,6 +69,8 @@ def write_png(path, pixels):
 
 def read_png(path) -> np.ndarray:
     """Reads a PNG as grey levels, `[height, width]` uint8; a UserError names a damaged one."""
+    if not Path(path).is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is not a file: remove it and try again")
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return np.asarray(image.convert("L"))
@@ -87,9 +90,13 @@ def with_caption(pixels, text: str) -> np.ndarray:
 
 
 def side_by_side(panels) -> np.ndarray:
-    """Lays pictures `[height, width]` uint8 in a row, with black below those that are lower."""
+    """Lays pictures `[height, width]` uint8 in a row, a gap between them, on a white ground."""
     height = max(panel.shape[0] for panel in panels)
-    return np.hstack([np.pad(panel, [[0, height - len(panel)], [0, 0]]) for panel in panels])
+    padded = [
+        np.pad(panel, [[0, height - len(panel)], [PANEL_GAP, 0]], constant_values=255)
+        for panel in panels
+    ]
+    return np.hstack(padded)[:, PANEL_GAP:]
 
 
 def write_gif(path, frames, frame_ms: int, hold_ms: int):

@@ -38,6 +38,8 @@ def draw_loss_curves(history, marked_epochs=()) -> Figure:
         high = [m + s for m, s in zip(mean, spread)]
         (line,) = axes.plot(epochs, mean, color=colour, marker=".")
         band = axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+        if len(epochs) == 1:  # a band of no width
+            axes.vlines(epochs, low, high, color=colour, alpha=0.4)
         chance = axes.axhline(level, color=colour, linestyle="--", linewidth=1)
         name = "2 ln 2" if terms else "ln 2"
         handles += [(line, band), chance]
@@ -52,9 +54,8 @@ def draw_loss_curves(history, marked_epochs=()) -> Figure:
                 handles.append(kept)
                 labels.append("epochs whose generator is kept")
     axes.set_title("Losses of both networks")
-    axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy (nats), mean over the epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _count_epochs(axes, epochs)
     figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
     return figure
 
@@ -77,8 +78,15 @@ def write_quality(path, rows):
         axes.plot(epochs, floor, color=_GREY, linestyle="--", label=label)
         axes.set_ylim(bottom=0)
         axes.set_title("How far the images are from the test images; lower is better")
-        axes.set_xlabel("epoch")
         axes.set_ylabel("Fréchet classifier distance (FCD)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _count_epochs(axes, epochs)
         axes.legend(frameon=False)
         figure.savefig(path, format="png")
+
+
+def _count_epochs(axes, epochs):
+    """Marks whole epochs only, also where there is one and the axis has no length of its own."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(epochs) == 1:
+        axes.set_xticks(epochs)

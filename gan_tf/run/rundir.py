@@ -287,7 +287,7 @@ class RunDir:
         if (config.epochs, config.dataset) != (begun.epochs, begun.dataset):
             return False  # what is in another folder of pictures must be looked at
         history = self.read_history()
-        made = (self.loss_curves_path, self.epochs_path, self.gif_path)
+        made = (self.loss_curves_path, self.epochs_path, self.gif_path, self.report_path)
         return (
             len(history) == config.epochs
             and history[-1]["step"] in self.checkpoint_steps()

@@ -8,12 +8,12 @@ import re
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from conftest import open_page
+from conftest import ILL_RUNS, open_page
 
 from gan_tf.minimax import DYNAMICS, QuadraticGame, predicted_rate, simulate
 from gan_tf.minimax.answers import sections
 from gan_tf.minimax.games import typeset
-from gan_tf.report import live, write_part_1, write_report
+from gan_tf.report import curves, live, read_run, write_part_1, write_report
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
 from gan_tf.run.images import to_uint8
@@ -65,13 +65,13 @@ def test_the_slider_moves_grid_marker_and_numbers(opened, swinging, epoch):
     np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[epoch])
     assert text(opened, "#epochs .shown") == f"epoch {epoch}"
     row = swinging.history[epoch - 1]
-    assert f"generator loss{float(format(row['generator_loss'], '.5g'))}" in text(
+    assert f"generator loss{float(format(row['generator_loss'], '.4g'))}" in text(
         opened, "#numbers"
     )
     value = float(text(opened, "[data-chart='0'] .value"))
     assert value == pytest.approx(row["generator_loss"], rel=1e-3)
     marker = opened.execute_script("return document.querySelector('.marker').x1.baseVal.value")
-    first, last = 46, 468
+    first, last = curves.LEFT, curves.WIDTH - curves.RIGHT
     assert marker == pytest.approx(first + (last - first) * (epoch - 1) / 39, abs=0.1)
 
 
@@ -127,13 +127,52 @@ def test_the_pointer_reads_values_from_a_curve(opened, swinging):
         "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", chart
     )
     move(opened, "epoch", 1)
-    # The middle of an SVG of 480 is 240, and epoch 19 lies at 46 + 18 / 39 * 422 = 240.8.
+    # The middle of an SVG of 480 is 240, and epoch 19 lies at 46 + 18 / 39 * 412 = 236.2.
     ActionChains(opened).move_to_element(chart).perform()
     value = float(text(opened, "[data-chart='0'] .value"))
     assert value == pytest.approx(swinging.history[18]["generator_loss"], rel=1e-3)
     assert shown_epoch(opened) == 1
     ActionChains(opened).click(chart).perform()
     assert shown_epoch(opened) == 19
+
+
+@pytest.fixture
+def two_runs(browser, swinging, tmp_path):
+    """The page of `swinging`, which has 40 epochs, beside one of 25 on other images."""
+    shorter = read_run(ILL_RUNS / "fast_discriminator")
+    environment = shorter.environment | {"images_sha256": "f" * 64}
+    shorter = dataclasses.replace(shorter, name="long_name_" * 12, environment=environment)
+    path = tmp_path / "report.html"
+    path.write_text(page([swinging, shorter]), encoding="utf-8")
+    open_page(browser, path)
+    return browser
+
+
+def test_past_its_last_epoch_a_run_keeps_that_ones_numbers_and_images(two_runs):
+    last = read_run(ILL_RUNS / "fast_discriminator").last
+    for epoch, said in [(25, ""), (40, " epoch 25")]:
+        move(two_runs, "epoch", epoch)
+        assert text(two_runs, "#numbers thead") == f"AB{said}"
+        (row,) = [
+            line
+            for line in two_runs.find_elements("css selector", "#numbers tbody tr")
+            if line.text.startswith("generator loss")
+        ]
+        assert row.text.endswith(f" {last['generator_loss']:.3f}".rstrip("0"))
+        values = two_runs.find_elements("css selector", "[data-chart='0'] .values")[1].text
+        losses = [last["generator_loss"], last["discriminator_loss"]]
+        assert values == f"B {' · '.join(format(loss, '.4g') for loss in losses)}{said}"
+        assert text(two_runs, "[data-run='1'] + figcaption .shown") == "epoch 25"
+
+
+def test_one_epoch_has_no_slider_and_space_still_scrolls(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page([read_run(ILL_RUNS / "one_epoch")]), encoding="utf-8")
+    open_page(browser, path)
+    assert not browser.find_element("id", "epoch").is_displayed()
+    assert text(browser, "#epochs .shown") == "epoch 1"
+    press(browser, "SPACE")
+    assert text(browser, "#play") == "Play"
 
 
 # ------------------------------------------------------------------------------- the playground
@@ -404,12 +443,25 @@ def test_the_policy_forbids_what_is_not_in_the_page(driver_of_its_own, swinging_
 # ------------------------------------------------------------------------------- how it looks
 
 
-def test_nothing_runs_over_the_edge(opened):
+@pytest.mark.parametrize("opened_page", ["opened", "two_runs"])
+def test_nothing_runs_over_the_edge_or_breaks_at_a_hyphen(opened_page, request):
+    opened = request.getfixturevalue(opened_page)
     try:
-        for width in (320, 400, 1000, 1600):
+        for width in (320, 400, 800, 1600):
             size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
             opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+            lines = opened.execute_script(
+                """return [...document.querySelectorAll("code")]
+                    .map((code) => code.getClientRects().length)"""
+            )
+            assert set(lines) == {1}
+            if width > 320:  # what differs: the last run can be seen without scrolling
+                edges = opened.execute_script(
+                    """return [...document.querySelectorAll(".differing td:last-child")]
+                        .map((cell) => cell.getBoundingClientRect().right)"""
+                )
+                assert all(edge <= width for edge in edges)
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

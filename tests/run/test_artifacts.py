@@ -61,12 +61,13 @@ def test_the_epochs_stand_beside_the_training_images(small_run):
     run = RunDir(small_run)
     shown = images.read_png(run.epochs_path)
     panels = [run.training_images_path, *run.sample_paths().values()]
-    assert shown.shape == (390, 4 * 366)
+    pitch = 366 + images.PANEL_GAP
+    assert shown.shape == (390, 4 * pitch - images.PANEL_GAP)
     for place, path in enumerate(panels):
-        np.testing.assert_array_equal(
-            shown[:366, 366 * place : 366 * (place + 1)], images.read_png(path)
-        )
-    captions = [shown[366:, 366 * place : 366 * (place + 1)] for place in range(4)]
+        panel = shown[:366, pitch * place : pitch * place + 366]
+        np.testing.assert_array_equal(panel, images.read_png(path))
+        assert (shown[:, pitch * place + 366 : pitch * (place + 1)] == 255).all()
+    captions = [shown[366:, pitch * place : pitch * place + 366] for place in range(4)]
     assert len({caption.tobytes() for caption in captions}) == 4
 
 
@@ -92,7 +93,7 @@ def test_all_pictures_can_be_drawn_again_as_they_were(run_copy):
     write_gif(run)
     assert contents(run_copy) == before
     artifacts.draw(run, epochs=[3])
-    assert images.read_png(run.epochs_path).shape == (390, 2 * 366)
+    assert images.read_png(run.epochs_path).shape == (390, 2 * 366 + images.PANEL_GAP)
 
 
 def test_losses_are_plotted_as_a_figure_for_a_notebook(small_run, tmp_path):

@@ -1,7 +1,7 @@
 import imageio.v3 as imageio
 import numpy as np
 
-from gan_tf.run.plots import write_loss_curves
+from gan_tf.run.plots import draw_loss_curves, write_loss_curves
 
 VERMILION = np.array([0xD5, 0x5E, 0x00])
 BLUE = np.array([0x00, 0x72, 0xB2])
@@ -34,8 +34,13 @@ def test_both_curves_are_drawn_over_all_epochs(tmp_path):
     assert picture.shape[:2] == (576, 960)
     left, right = rows_of(picture, BLUE)
     assert left < right  # the discriminator's loss falls: row 0 is at the top
-    write_loss_curves(path, history(generator=[0.5], discriminator=[1]), [])  # one epoch, one point
-    assert (imageio.imread(path)[..., :3] == VERMILION).all(axis=-1).any()
+
+
+def test_one_epoch_is_one_point_at_epoch_1(tmp_path):
+    rows = history(generator=[0.5], discriminator=[1])
+    write_loss_curves(tmp_path / "curves.png", rows, [])
+    assert (imageio.imread(tmp_path / "curves.png")[..., :3] == VERMILION).all(axis=-1).any()
+    assert list(draw_loss_curves(rows).axes[0].get_xticks()) == [1]
 
 
 def test_marks_are_drawn_for_epochs_that_were_reached(tmp_path):

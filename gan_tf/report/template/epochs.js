@@ -25,10 +25,6 @@ const Epochs = (() => {
     const run = data.runs[index];
     const shown = run.epochs.filter((drawn) => drawn <= epoch).pop() ?? run.epochs[0];
     const words = canvas.parentElement.querySelector(".shown");
-    if (shown === undefined) {
-      words.textContent = "no sample grids in the run's folder";
-      return;
-    }
     if (canvas.width !== run.width) [canvas.width, canvas.height] = [run.width, run.height];
     const place = run.epochs.indexOf(shown);
     const [left, top] = [place % run.columns, Math.floor(place / run.columns)];
@@ -39,14 +35,27 @@ const Epochs = (() => {
     canvas.setAttribute("aria-label", `The images of the fixed noise after epoch ${shown}`);
   }
 
+  const short = (value) => value !== 0 && Math.abs(value) < 1e-3
+    ? value.toExponential(1) : Number(value.toPrecision(4)).toString();
+
+  // Past a run's last epoch that one's numbers stay, as its images do; the head names it.
   function showNumbers(epoch) {
+    const head = document.querySelector("#numbers thead");
     const body = document.querySelector("#numbers tbody");
-    const rows = data.rows.map((rows) => rows[epoch - 1] ?? {});
+    const rows = data.rows.map((rows) => rows[Math.min(epoch, rows.length) - 1]);
+    head.replaceChildren();
     body.replaceChildren();
     if (rows.length > 1) {
-      const line = body.insertRow();
-      ["", ..."ABCDEFGH".slice(0, rows.length)].forEach((letter) => {
-        line.insertCell().textContent = letter;
+      const line = head.insertRow();
+      line.insertCell();
+      rows.forEach((row, index) => {
+        const cell = document.createElement("th");
+        cell.scope = "col";
+        const letter = document.createElement("span");
+        letter.className = `letter run-${"ABCDEFGH"[index]}`;
+        letter.textContent = "ABCDEFGH"[index];
+        cell.append(letter, row.epoch < epoch ? ` epoch ${row.epoch}` : "");
+        line.append(cell);
       });
     }
     for (const [name, words] of NUMBERS) {
@@ -56,19 +65,29 @@ const Epochs = (() => {
       head.scope = "row";
       head.textContent = words;
       line.append(head);
-      for (const row of rows) line.insertCell().textContent = row[name] ?? "–";
+      for (const row of rows) {
+        line.insertCell().textContent = row[name] == null ? "–"
+          : name === "step" ? row[name].toLocaleString("en") : short(row[name]);
+      }
     }
   }
 
+  // The newest value up to an epoch, and that value's own epoch where it is an earlier one.
   function showCurves(epoch) {
     document.querySelectorAll("[data-chart]").forEach((figure) => {
       const marker = figure.querySelector(".marker");
       marker.setAttribute("x1", data.epochX[epoch - 1]);
       marker.setAttribute("x2", data.epochX[epoch - 1]);
-      const lines = data.charts[figure.dataset.chart];
-      figure.querySelectorAll(".value").forEach((value, index) => {
-        const number = lines[index][1][epoch - 1];
-        value.textContent = number == null ? "–" : Number(number.toPrecision(4)).toString();
+      const lines = [...data.charts[figure.dataset.chart]];
+      figure.querySelectorAll(".values").forEach((item) => {
+        const values = lines.splice(0, item.dataset.lines);
+        let measured = epoch;
+        while (measured > 1 && values.every((line) => line[measured - 1] == null)) measured--;
+        const words = values.map((line) =>
+          line[measured - 1] == null ? "–" : short(line[measured - 1]));
+        item.querySelector(".value").textContent = words.join(" · ");
+        item.querySelector(".of").textContent = measured === epoch || words.every((w) => w === "–")
+          ? "" : ` epoch ${measured}`;
       });
     });
   }
@@ -105,6 +124,7 @@ const Epochs = (() => {
   function onKey(event) {
     const inForm = event.target.closest("input, select, button, summary, a, [tabindex]");
     if (event.altKey || event.ctrlKey || event.metaKey || (inForm && inForm !== slider)) return;
+    if (data.last === 1) return;
     const epoch = Number(slider.value);
     const way = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
     if (event.key === " ") playOrPause();
