@@ -611,21 +611,7 @@ def test_12_a_second_process_is_refused_and_kill_9_frees_the_run(tmp_path, launc
     assert "--seed is 1, was 0" in said and "in use" not in said
 
 
-# 13: damaged .gz files, and a flipped bit in the prepared data, are in test_data.py.
-@pytest.mark.parametrize("name", ["*train.tfrecord*", "dataset_info.json"])
-@pytest.mark.parametrize("damage", [truncate, remove])
-def test_13_damaged_prepared_data_is_named_with_the_folder_to_delete(
-    prepared, tmp_path, in_process, name, damage
-):
-    data = Path(shutil.copytree(prepared[0], tmp_path / "data"))
-    (damaged,) = data.rglob(name)
-    damage(damaged)
-    before = contents(tmp_path)
-    said = refusal("train", f"--data-dir={data}", f"--run-dir={tmp_path / 'run'}", run=in_process)
-    assert re.search(f"delete {data}/fashion_mnist(/3.0.1)? ", said)
-    assert contents(tmp_path) == before
-
-
+# 13 is in test_data.py.
 # 14: a network that refuses is in test_data.py; here one that swallows everything.
 def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, monkeypatch):
     """TFDS by itself gives up after 205 s."""

@@ -1,5 +1,6 @@
 """Any folder of pictures as training images."""
 
+import contextlib
 import hashlib
 import io
 import os
@@ -8,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gan_tf.system import console, files
 from gan_tf.system.errors import UserError, one_line
@@ -24,17 +25,7 @@ _DIGEST = hashlib.sha256().digest_size
 _TOO_LARGE = f"has more than {_MOST_PIXELS:,} pixels"
 _PNG_DEPTH = 24  # where a PNG says how many bits a channel has
 _EXIF = b"Exif\0\0"
-_ORIENTATION = 0x0112
-# What shows a picture upright, by the orientation in its EXIF.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_ORIENTATION = ExifTags.Base.Orientation
 
 
 def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
@@ -77,20 +68,18 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
             left_out[path] = str(error)
         except Exception as error:  # a stranger's file may raise anything
             left_out[path] = getattr(error, "strerror", None) or one_line(error)
+    reasons = "; ".join(f"{path}: {why}" for path, why in sorted(left_out.items())[:_NAMED])
+    if len(left_out) > _NAMED:
+        reasons += f", and {len(left_out) - _NAMED} more"
     if not images:
-        reasons = "".join(f"; {path.name}: {why}" for path, why in list(left_out.items())[:_NAMED])
-        raise UserError(f"`dataset` {folder} holds no picture{reasons}")
+        raise UserError(f"`dataset` {folder} holds no picture ({reasons or 'it is empty'})")
     if cache is not None and images.keys() != kept.keys():
         rows = b"".join(key + image.tobytes() for key, image in images.items())
         files.keep(cache, rows + hashlib.sha256(rows).digest())
     ordered = [images[key] for key in sorted(copies) for _ in range(copies[key])]
     if left_out:
-        named = [f"{path}: {why}" for path, why in sorted(left_out.items())[:_NAMED]]
-        more = f", and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-        warnings.warn(
-            f"{len(left_out)} of {len(left_out) + len(ordered)} are left out of the training"
-            f" images: {'; '.join(named)}{more}"
-        )
+        count = len(left_out) + len(ordered)
+        warnings.warn(f"{len(left_out)} of {count} are left out of the training images: {reasons}")
     return np.array(ordered)[..., None]
 
 
@@ -148,15 +137,17 @@ def _convert(content, invert):
     else:
         if picture.format == "PNG" and picture.mode in ("L", "RGB") and transparent is not None:
             # Pillow has brought the pixels to 8 bits, but not the colour that is transparent.
-            levels = _in_8_bits(np.atleast_1d(transparent), content[_PNG_DEPTH]).tolist()
-            picture.info["transparency"] = tuple(levels) if len(levels) > 1 else levels[0]
+            depth, levels = content[_PNG_DEPTH], np.atleast_1d(transparent)
+            levels = levels >> 8 if depth == 16 else levels * 255 // (2**depth - 1)
+            picture.info["transparency"] = (
+                (*levels.tolist(),) if len(levels) > 1 else int(levels[0])
+            )
         elif picture.format == "BMP" and picture.getextrema()[3:] == ((0, 0),):
             picture = picture.convert("RGB")  # opaque to every viewer: nobody has filled in alpha
         backdrop = Image.new("RGBA", picture.size, (ground, ground, ground))
         grey = Image.alpha_composite(backdrop, picture.convert("RGBA")).convert("L")
-    orientation = _orientation(exif)
-    if orientation in _TURNS:
-        grey = grey.transpose(_TURNS[orientation])
+    grey.getexif()[_ORIENTATION] = _orientation(exif)
+    grey = ImageOps.exif_transpose(grey)
     side = min(grey.size)
     left, top = (grey.width - side) // 2, (grey.height - side) // 2
     square = grey.crop((left, top, left + side, top + side))
@@ -175,24 +166,19 @@ def _open(content):
 
 
 def _orientation(exif):
-    """Returns the orientation in an EXIF, whatever else is in there; 1 (upright) if there is none.
+    """Returns the orientation in an EXIF, whatever else is in there; 1 is upright.
 
     Pillow reads all of it, and stops at the first entry that makes no sense.
     """
     tiff = exif.split(_EXIF, 1)[-1]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
-        return 1
-    try:
+        return 1  # there is none
+    with contextlib.suppress(struct.error):  # it is cut off
         (start,) = struct.unpack_from(f"{order}I", tiff, 4)
         (count,) = struct.unpack_from(f"{order}H", tiff, start)
-        entries = [
-            struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * n) for n in range(count)
-        ]
-    except struct.error:  # cut off
-        return 1
-    return {tag: value for tag, _, _, value in entries}.get(_ORIENTATION, 1)
-
-
-def _in_8_bits(levels, depth):
-    return levels >> 8 if depth == 16 else levels * 255 // (2**depth - 1)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+            if tag == _ORIENTATION:
+                return value
+    return 1

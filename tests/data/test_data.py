@@ -108,19 +108,25 @@ def test_every_file_format_of_tfds_is_read_in_the_order_in_which_it_is_stored(
             assert loaded[0].dtype == np.uint8
 
 
-@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, remove])
-@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        *[("*train.tfrecord*", damage) for damage in (cut_short, flip_a_bit, remove)],
+        *[("*train.array_record*", damage) for damage in (cut_short, flip_a_bit, remove)],
+        *[("dataset_info.json", damage) for damage in (truncate, remove)],
+    ],
+)
 def test_damaged_prepared_data_is_named_with_the_folder_to_delete(
-    prepared, array_records, tmp_path, file_format, damage
+    prepared, array_records, tmp_path, in_process, name, damage
 ):
-    whole = {"tfrecord": prepared[0], "array_record": array_records}[file_format]
-    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
-    (record,) = tmp_path.rglob(f"*train.{file_format}*")
-    damage(record)
-    with pytest.raises(UserError) as refused:
-        load_images(TrainConfig(data_dir=tmp_path))
-    assert f"damaged: delete {record.parent} and" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    whole = array_records if "array_record" in name else prepared[0]
+    data = shutil.copytree(whole, tmp_path / "data")
+    (damaged,) = data.rglob(name)
+    damage(damaged)
+    before = contents(tmp_path)
+    said = refusal("train", f"--data-dir={data}", f"--run-dir={tmp_path / 'run'}", run=in_process)
+    assert f"damaged: delete {damaged.parent} and" in said
+    assert contents(tmp_path) == before
 
 
 def test_whole_data_is_never_called_damaged(prepared, tmp_path):
