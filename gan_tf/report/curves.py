@@ -14,14 +14,14 @@ _LINE_HEIGHT = 12  # of the letters at the ends of the lines
 
 
 class _Kind(NamedTuple):
-    """What a chart shows: (column, label, colour) of its lines, and levels to compare them with.
+    """What a chart shows: its lines, columns with their labels, and levels to compare them with.
 
     The axis includes `bounds`; with two of them it is complete.
     """
 
     title: str
     caption: str
-    series: tuple
+    columns: dict
     levels: tuple = ()
     bounds: tuple = (0,)
 
@@ -30,53 +30,45 @@ _KINDS = (
     _Kind(
         "Losses",
         "nats, means over an epoch; dashed grey: chance, ln 2 and 2 ln 2",
-        (
-            ("generator_loss", "generator", "generator"),
-            ("discriminator_loss", "discriminator", "discriminator"),
-        ),
+        {"generator_loss": "generator", "discriminator_loss": "discriminator"},
         levels=(math.log(2), 2 * math.log(2)),
         bounds=(),
     ),
     _Kind(
         "D(x) and D(G(z))",
         "how probable the discriminator finds an image to be real; dashed grey: it cannot tell",
-        (
-            ("real_probability", "D(x), real images", "discriminator"),
-            ("fake_probability", "D(G(z)), generated images", "generator"),
-        ),
+        {"real_probability": "D(x), real images", "fake_probability": "D(G(z)), generated images"},
         levels=(0.5,),
         bounds=(0, 1),
     ),
     _Kind(
         "How often the discriminator is right",
         "share of the images of each kind; dashed grey: guessing",
-        (
-            ("real_accuracy", "real images", "discriminator"),
-            ("fake_accuracy", "generated images", "generator"),
-        ),
+        {"real_accuracy": "real images", "fake_accuracy": "generated images"},
         levels=(0.5,),
         bounds=(0, 1),
     ),
     _Kind(
         "Gradient norms",
         "Euclidean norm over all weights, mean over an epoch",
-        (
-            ("generator_gradient_norm", "generator", "generator"),
-            ("discriminator_gradient_norm", "discriminator", "discriminator"),
-        ),
+        {
+            "generator_gradient_norm": "generator",
+            "discriminator_gradient_norm": "discriminator",
+        },
     ),
     _Kind(
         "Variety",
         "mean distance between two generated images",
-        (("variety", "generated images", "generator"),),
+        {"variety": "generated images"},
         bounds=(0, 1),
     ),
     _Kind(
         "Distance to real images",
         "FCD, lower is better; the floor is that of real images to real images",
-        (("fcd", "FCD", "generator"), ("fcd_floor", "floor", "discriminator")),
+        {"fcd": "FCD", "fcd_floor": "floor"},
     ),
 )
+_OF_THE_DISCRIMINATOR = ("discriminator", "real", "fcd_floor")  # columns in its colour
 
 
 class Line(NamedTuple):
@@ -121,9 +113,9 @@ def charts(runs) -> list[Chart]:
     drawn = []
     for kind in _KINDS if last > 1 else ():
         found = [
-            (index, number, label, colour, by_epoch)
+            (index, column, by_epoch)
             for index, run in enumerate(runs)
-            for number, (column, label, colour) in enumerate(kind.series)
+            for column in kind.columns
             if _values(by_epoch := _by_epoch(run, column))
         ]
         if found:
@@ -150,19 +142,14 @@ def _values(by_epoch):
 
 
 def _with_real_varieties(kind, runs):
-    """Adds the variety of the training images, where runs have recorded it."""
-    letters = {}
-    for letter, run in zip(LETTERS, runs):
-        if run.real_variety is not None:
-            letters.setdefault(run.real_variety, []).append(letter)
-    if not letters:
+    """Adds the variety of the training images as a level, where runs have recorded it."""
+    levels = tuple(dict.fromkeys(run.real_variety for run in runs if run.real_variety))
+    if not levels:
         return kind
-    words = [
-        f"{value:.2f}" + (f" ({', '.join(of)})" if len(of) < len(runs) else "")
-        for value, of in letters.items()
-    ]
-    caption = f"{kind.caption}; dashed grey: two training images, {' and '.join(words)}"
-    return kind._replace(levels=tuple(letters), caption=caption)
+    words = " and ".join(f"{level:.2f}" for level in levels)
+    return kind._replace(
+        levels=levels, caption=f"{kind.caption}; dashed grey: two training images, {words}"
+    )
 
 
 def _chart(kind, found, last, several):
@@ -184,8 +171,13 @@ def _chart(kind, found, last, several):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
     lines = []
-    for run, series, label, colour, by_epoch in found:
-        style = f"run-{LETTERS[run]}" + (" second" if series else "") if several else colour
+    for run, column, by_epoch in found:
+        series = list(kind.columns).index(column)
+        if several:
+            style = f"run-{LETTERS[run]}" + " second" * series
+        else:
+            is_real = column.startswith(_OF_THE_DISCRIMINATOR)
+            style = "discriminator" if is_real else "generator"
         places = {
             epoch: value if value is None else (x_of(epoch, last), y_of(value))
             for epoch, value in sorted(by_epoch.items())
@@ -197,15 +189,13 @@ def _chart(kind, found, last, several):
         ]
         end = [place for place in places.values() if place][-1]
         every = [by_epoch.get(epoch) for epoch in range(1, last + 1)]
-        lines.append(Line(run, series, label, style, segments, every, end))
-    if several:
-        lines = _apart(lines)
+        lines.append(Line(run, series, kind.columns[column], style, segments, every, end))
     ticks = _ticks(bottom, cut or top) + (_powers(cut, high) if cut else [])
     return Chart(
         kind.title,
         kind.caption + (f"; logarithmic above {cut:g}" if cut else ""),
-        f"{kind.title} over {last} epochs: " + "; ".join(_in_words(found, several)),
-        lines,
+        f"{kind.title} over {last} epochs: " + "; ".join(_in_words(kind, found, several)),
+        _apart(lines),
         [y_of(value) for value in kind.levels],
         [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in ticks],
         [(x_of(e, last), str(e)) for e in _epoch_ticks(last)],
@@ -218,32 +208,27 @@ def _cut(kind, values):
     It is for a run that diverged beside sound ones, or late: what is usual keeps most of the room.
     """
     usual = max(kind.levels, default=0) or median(values)
-    if len(kind.bounds) < 2 and 0 < _FLATTENED * usual < max(values):
+    if len(kind.bounds) < 2 and usual > 1e-9 and _FLATTENED * usual < max(values):
         return float(f"{2 * usual:.0e}")
     return None
 
 
-def _in_words(found, several):
-    for run, _, label, _, by_epoch in found:
+def _in_words(kind, found, several):
+    for run, column, by_epoch in found:
         values = _values(by_epoch)
-        name = f"{LETTERS[run]}, {label}" if several else label
+        name = f"{LETTERS[run]}, " * several + kind.columns[column]
         yield f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
 
 
 def _apart(lines):
     """Moves the letters of lines that end together so far apart that each can be read."""
-    moved = []
-    by_end = sorted(lines, key=lambda line: line.end)
-    for x, group in itertools.groupby(by_end, key=lambda line: line.end[0]):
-        group = list(group)
-        heights = [line.end[1] for line in group]
-        for index in range(1, len(group)):
-            heights[index] = max(heights[index], heights[index - 1] + _LINE_HEIGHT)
-        lowest = HEIGHT - BOTTOM
-        for index in reversed(range(len(group))):
-            heights[index] = min(heights[index], lowest)
-            lowest = heights[index] - _LINE_HEIGHT
-        moved += [line._replace(end=(x, y)) for line, y in zip(group, heights)]
+    moved, before = [], (0, 0)
+    for line in sorted(lines, key=lambda line: line.end):
+        x, y = line.end
+        if x == before[0]:
+            y = max(y, before[1] + _LINE_HEIGHT)
+        before = x, y
+        moved.append(line._replace(end=before))
     return sorted(moved)
 
 

@@ -127,10 +127,9 @@ def _rendered(template, scripts, **values):
     environment.filters |= {
         "as_html": as_html,
         "embedded": _embedded,
-        "epochs": _epochs,
+        "epochs": epochs_as_text,
         "with_code": _with_code,
         "breakable": _breakable,
-        "setting": _setting,
     }
     style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
@@ -166,7 +165,6 @@ def _section(letter, run):
             (epoch, _data_uri(run.grids[epoch]))
             for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*grids})
         ],
-        "last": run.last,
         "grids": grids,
         "compared": [epoch for epoch in (10, 30, 50) if epoch in grids] or grids[:1],
         "still": _data_uri(run.grids[grids[-1]]) if grids else None,
@@ -242,14 +240,6 @@ def _embedded(value):
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _epochs(epochs):
-    """Returns epochs as text, without the middle of a long list."""
-    stretches = epochs_as_text(epochs).split(", ")
-    if len(stretches) > 10:
-        stretches[8:-1] = ["…"]
-    return ", ".join(stretches)
-
-
 def _with_code(text):
     """Marks commands and flags, which must not break across lines at their hyphens."""
     commands = r"gan-tf(?: [a-z]+\b)?|(?<![\w-])--[a-z][\w-]*(?: [\d.e-]*\d)?"
@@ -257,17 +247,8 @@ def _with_code(text):
 
 
 def _breakable(name):
-    """Lets a long name break after its underscores and slashes."""
-    return Markup(re.sub(r"[_/]", r"\g<0><wbr>", str(escape(name))))
-
-
-def _setting(value, name=""):
-    """Returns a setting's value as words; a checksum's first digits, where a name is given."""
-    if value is None:
-        return "not set"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{str(value)[:8]}…" if name.endswith("sha256") else str(value)
+    """Lets a long name break after its underscores."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _hash(text):

@@ -165,11 +165,12 @@ def test_past_its_last_epoch_a_run_keeps_that_ones_numbers_and_images(two_runs):
         assert text(two_runs, "[data-run='1'] + figcaption .shown") == "epoch 25"
 
 
-def test_one_epoch_has_no_slider_and_space_still_scrolls(browser, tmp_path):
+def test_one_epoch_has_no_slider_and_no_curves(browser, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(page([read_run(ILL_RUNS / "one_epoch")]), encoding="utf-8")
     open_page(browser, path)
     assert not browser.find_element("id", "epoch").is_displayed()
+    assert browser.find_elements("css selector", "[data-chart], .reading") == []
     assert text(browser, "#epochs .shown") == "epoch 1"
     press(browser, "SPACE")
     assert text(browser, "#play") == "Play"

@@ -49,12 +49,6 @@ def external(html):
     return outside + in_style + sorted(in_words)
 
 
-def test_an_external_address_would_be_found():
-    assert external("<img src='data:,'><a href=#top>") == []
-    for html in ["<img src=x.png>", "<a href='https://a.b/'>", "a{b:url(x)}", "fetch('http://a')"]:
-        assert external(html), html
-
-
 def test_the_page_loads_nothing_from_elsewhere(swinging_page):
     html = swinging_page.read_text(encoding="utf-8")
     assert external(html) == []
@@ -113,15 +107,6 @@ def test_two_runs_lie_side_by_side():
     assert abs(ends[0][1] - ends[1][1]) >= 12 and abs(ends[2][1] - ends[3][1]) >= 12
 
 
-def test_a_checksum_does_not_push_a_run_out_of_sight(swinging):
-    other = dataclasses.replace(
-        swinging, environment=swinging.environment | {"images_sha256": "f" * 64}
-    )
-    html = page([swinging, other])
-    assert f"<td>{'f' * 8}…</td>" in html
-    assert f"<dd>{'f' * 64}</dd>" in html
-
-
 def test_the_page_says_whose_images_it_shows(swinging):
     averaged = dataclasses.replace(swinging, config=swinging.config | {"ema_decay": 0.999})
     assert "Images of the averaged generator after epoch 40" in page([averaged])
@@ -139,23 +124,22 @@ def test_commands_and_flags_do_not_break_across_lines(swinging):
 
 def height(chart, value):
     """Where a value lies in a chart, by its ticks."""
-    places = [(float(text), y) for y, text in chart.y_ticks]
-    return np.interp(value, *zip(*places))
+    return np.interp(value, *zip(*[(float(text), y) for y, text in chart.y_ticks]))
 
 
 def test_a_run_that_diverged_flattens_no_other(swinging):
-    wild = [row | {"generator_loss": 1e3 * row["generator_loss"]} for row in swinging.history]
-    tame = [row | {"generator_loss": 0.7 + 0.01 * row["epoch"]} for row in swinging.history]
-    runs = [dataclasses.replace(swinging, history=history) for history in (tame, wild)]
-    chart = curves.charts(runs)[0]
-    assert "logarithmic above 3" in chart.caption
+    wild, tame = (
+        dataclasses.replace(swinging, history=[row | {"generator_loss": loss(row)} for row in rows])
+        for rows in [swinging.history]
+        for loss in (lambda row: 1e3 * row["generator_loss"], lambda row: 0.01 * row["epoch"])
+    )
+    chart = curves.charts([tame, wild])[0]
+    assert chart.caption.endswith("logarithmic above 3")
     places = [[float(p.split(",")[1]) for p in line.segments[0].split()] for line in chart.lines]
-    assert places[0][0] - places[0][-1] > 10  # 0.71 to 1.1, of 206 points for 0 to 10,441
-    assert max(places[2]) < min(places[0])
-    assert places[0][0] == pytest.approx(height(chart, 0.71), abs=0.1)
-    powers = {float(text): y for y, text in chart.y_ticks if float(text) > 3}
-    assert len(powers) == 2 and list(powers.values()) == sorted(powers.values(), reverse=True)
-    assert "logarithmic" not in curves.charts(runs[:1])[0].caption
+    assert places[0][0] - places[0][39] > 12  # 0.01 to 0.4, of 206 points for 0 to 10,441
+    assert places[0] == pytest.approx([height(chart, 0.01 * n) for n in range(1, 41)], abs=0.1)
+    assert max(places[2]) < height(chart, 3)
+    assert "logarithmic" not in curves.charts([tame])[0].caption
 
 
 def test_a_missing_value_is_a_gap(swinging):
@@ -179,16 +163,8 @@ def test_the_variety_of_the_training_images_is_a_level(swinging):
     chart = varieties(0.45)
     assert chart.levels == [pytest.approx(height(chart, 0.45), abs=0.1)]
     assert chart.caption.endswith("dashed grey: two training images, 0.45")
-    assert varieties(0.45, 0.45).caption == chart.caption
-    assert varieties(0.45, 0.8, 0.45).caption.endswith("images, 0.45 (A, C) and 0.80 (B)")
+    assert varieties(0.45, 0.8, 0.45).caption.endswith("images, 0.45 and 0.80")
     assert varieties(None).levels == varieties("0.45").levels == varieties(-1.0).levels == []
-
-
-def test_one_epoch_has_no_curves():
-    run = read_run(ILL_RUNS / "one_epoch")
-    assert curves.charts([run]) == []
-    html = page([run])
-    assert "The curves begin with the second one" in html and "Reading the curves" not in html
 
 
 def test_a_chart_draws_the_numbers_where_they_are(swinging):
