@@ -2,7 +2,7 @@
 
 import numpy as np
 
-COUNT = 256  # images that a run measures it on
+COUNT = 256  # images that it is measured on
 
 
 def variety(images: np.ndarray) -> float:
@@ -24,3 +24,17 @@ def variety(images: np.ndarray) -> float:
     distances = np.sqrt(np.maximum(squares, 0) / flat.shape[1])
     pairs = len(flat) * (len(flat) - 1)
     return float((distances.sum() - np.trace(distances)) / pairs)
+
+
+def generator_variety(snapshot) -> float:
+    """Returns the variety of 256 images from a generator, the same ones for each epoch of a run.
+
+    Args:
+      snapshot: a `Snapshot`; its images are drawn from a noise of their own, by the run's seed.
+    """
+    # Here, as a report needs no TensorFlow.
+    from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
+
+    config = snapshot.config
+    noise = make_noise(COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX)
+    return variety(snapshot.generator(noise, training=False).numpy())

@@ -106,8 +106,9 @@ def _small(pixels):
 
 
 def _finite(row):
-    """Returns a row with None for each number that is none, or beyond all that a run computes."""
+    """Returns a row's numbers, with None for those beyond all that a run computes."""
     return {
         name: value if value is not None and abs(value) <= _LARGEST else None
         for name, value in row.items()
+        if not isinstance(value, str)
     }

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+import warnings
 from pathlib import Path, PureWindowsPath
 
 from gan_tf.system.errors import RunFailed, UserError
@@ -67,6 +68,25 @@ def written_whole(path):
         raise RunFailed(f"cannot write {path}: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def keep(path, content: bytes):
+    """Writes a file that only saves time later, such as a cache; a failure is only a warning.
+
+    Args:
+      path: as for `written_whole`.
+      content: of the whole file.
+    """
+    try:
+        with written_whole(path) as unfinished:
+            unfinished.write_bytes(content)
+    except (UserError, RunFailed) as error:
+        # Without the file's name, so that Python shows it once for all files of a folder.
+        reason = f" ({error.__cause__.strerror})" if error.__cause__ else ""
+        warnings.warn(
+            f"cannot write to {Path(path).parent}{reason}: what it would keep is computed again"
+            " every time"
+        )
 
 
 def remove_unfinished(folder, names: re.Pattern):
@@ -163,7 +183,16 @@ def read_text(path, at_most: int = 10_000_000) -> str:
     """Returns the text of a regular UTF-8 file, of at most so many bytes.
 
     Raises:
-      OSError, UnicodeDecodeError: it cannot be read.
+      OSError, ValueError: as for `read_bytes`, or it is not UTF-8.
+    """
+    return read_bytes(path, at_most).decode("utf-8")
+
+
+def read_bytes(path, at_most: int) -> bytes:
+    """Returns the content of a regular file of at most so many bytes.
+
+    Raises:
+      OSError: it cannot be read.
       ValueError: it is larger, or a device or pipe, which might never end.
     """
     status = os.stat(path)
@@ -171,7 +200,7 @@ def read_text(path, at_most: int = 10_000_000) -> str:
         raise ValueError("not a regular file")
     if status.st_size > at_most:
         raise ValueError(f"more than {at_most} bytes")
-    return Path(path).read_text(encoding="utf-8")
+    return Path(path).read_bytes()
 
 
 def is_disk_full(error: OSError) -> bool:
