@@ -14,7 +14,7 @@ _LOADED_AT_FIRST_USE = {
     "load_snapshot": "gan_tf.snapshots",
     "load_pretrained": "gan_tf.snapshots",
     "export_generator": "gan_tf.export",
-    "evaluate_run": "gan_tf.evaluation.evaluate",
+    "evaluate_run": "gan_tf.evaluation.curve",
     "evaluate_snapshot": "gan_tf.evaluation.evaluate",
     "sample_class": "gan_tf.evaluation.choose",
     "write_neighbours": "gan_tf.evaluation.neighbours",

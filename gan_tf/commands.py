@@ -5,12 +5,11 @@ TensorFlow is imported only inside the commands that need it.
 
 import argparse
 import dataclasses
-from json import dumps
 from pathlib import Path
 
 from gan_tf.config import RECIPES, TrainConfig
 from gan_tf.run.rundir import RunDir
-from gan_tf.system.console import import_tensorflow, say, say_finished
+from gan_tf.system.console import import_tensorflow, say, say_finished, say_json
 from gan_tf.system.errors import UserError, flag
 from gan_tf.system.files import check_name
 
@@ -242,16 +241,20 @@ def _evaluate_flags(parser):
     source.add_argument(
         "--images",
         metavar="FILE",
-        help="a .npy file of any program: [count, 28, 28], uint8, or float in [-1, 1]",
+        help="a .npy or .npz file of any program: [count, 28, 28], uint8 in [0, 255], or float in"
+        " [-1, 1]",
     )
     parser.add_argument(
         "--all-epochs", action="store_true", help="every snapshot of the run, also into its tables"
     )
-    parser.add_argument(
-        "--count", type=int, default=10_000, metavar="N", help="images to draw (default: 10000)"
-    )
+    parser.add_argument("--count", type=int, metavar="N", help="images to draw (default: 10000)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="of --images: what they should look like (default: fashion_mnist)",
     )
     _add_data(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, or a list")
@@ -261,24 +264,25 @@ def _evaluate_flags(parser):
 def _evaluate(images, all_epochs, count, seed, json, dataset, data_dir, manual_dir, **source):
     if images is None and dataset is not None:
         raise UserError("a generator has a data set of its own: drop --dataset")
-    if images is not None and (all_epochs or source["epoch"] is not None):
-        raise UserError("--images is no run: drop --all-epochs, --epoch")
+    drawn = count is not None or source["epoch"] is not None or not source["averaged"]
+    if images is not None and (all_epochs or drawn):
+        raise UserError("--images draws none: drop --all-epochs, --count, --epoch, --no-averaged")
     if all_epochs and (source["pretrained"] or source["epoch"] is not None):
         raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch")
     import_tensorflow()
-    from gan_tf.evaluation import evaluate
+    from gan_tf.evaluation import curve, evaluate
 
     where = {"data_dir": data_dir, "manual_dir": manual_dir}
+    count = evaluate.COUNT if count is None else count
     if images is not None:
-        found = evaluate.read_images(images)
-        config = TrainConfig(dataset=dataset or TrainConfig.dataset, **where)
-        results = [evaluate.evaluate(found, evaluate.load_references(config), seed)]
+        dataset = TrainConfig.dataset if dataset is None else dataset
+        results = [evaluate.evaluate_file(images, TrainConfig(dataset=dataset, **where), seed)]
     elif all_epochs:
-        results = evaluate.evaluate_run(source["run_dir"], count, seed, source["averaged"], **where)
+        results = curve.evaluate_run(source["run_dir"], count, seed, source["averaged"], **where)
     else:
         results = [evaluate.evaluate_snapshot(_load_snapshot(**source), count, seed, **where)]
     if json:
-        say(dumps(results if all_epochs else results[0], indent=2))
+        say_json(results if all_epochs else results[0])
     else:
         say("\n\n".join(map(evaluate.as_text, results)))
 
@@ -296,9 +300,7 @@ def _neighbours_flags(parser):
     parser.set_defaults(run=_neighbours)
 
 
-def _neighbours(count, seed, dataset, data_dir, manual_dir, output, **source):
-    if dataset is not None:
-        raise UserError("a generator has a data set of its own: drop --dataset")
+def _neighbours(count, seed, data_dir, manual_dir, output, **source):
     output = _output(output, source, "neighbours.png")
     snapshot = _load_snapshot(**source)
     from gan_tf.evaluation import neighbours
@@ -338,7 +340,7 @@ def _report(run_dirs, output, live, text, json):
     if text:
         say("\n\n".join(report.as_text(run) for run in map(report.read_run, run_dirs)))
     elif json:
-        say(dumps([report.as_dict(run) for run in map(report.read_run, run_dirs)], indent=2))
+        say_json([report.as_dict(run) for run in map(report.read_run, run_dirs)])
     else:
         if output is not None:
             check_name(output)
@@ -379,7 +381,7 @@ def _minimax(game, output_dir, json, **choices):
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
-        say(dumps(answers.report(game, **choices), indent=2))
+        say_json(answers.report(game, **choices))
     else:
         say(answers.answers(game, **choices))
         output_dir = "minimax" if output_dir is None else output_dir
@@ -403,7 +405,10 @@ def _benchmark(json):
     from gan_tf import benchmark
 
     result = benchmark.benchmark()
-    say(dumps(result, indent=2) if json else benchmark.as_table(result))
+    if json:
+        say_json(result)
+    else:
+        say(benchmark.as_table(result))
 
 
 def _add_run_dir(parser):
@@ -445,7 +450,7 @@ def _add_source(parser):
 def _add_data(parser):
     """Flags for where the images are that a generator is compared with; as those of `train`."""
     for field in dataclasses.fields(TrainConfig):
-        if field.name in ("dataset", "data_dir", "manual_dir"):
+        if field.name in ("data_dir", "manual_dir"):
             help = field.metadata["help"]
             parser.add_argument(flag(field.name), metavar="NAME", help=help)
 

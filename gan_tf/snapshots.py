@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import json
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -142,7 +143,7 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
 
     Args:
       run_dir: folder of the run.
-      epoch: one of the run's snapshots, or "best": the one that evaluation found best; by default
+      epoch: one of the run's snapshots, or "best": the one with the lowest FCD; by default
         the latest one, or while there is none the newest checkpoint of the training.
       averaged: take the average of the generator's weights where the run keeps one.
 
@@ -154,11 +155,13 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
     files.check_tensorflow_name(run.path)
     config, there = run.read_config()
     if epoch == "best":
-        epoch = run.best_epoch()
+        epoch, better = run.best_kept_epoch(), run.best_evaluated_epoch()
         if epoch is None:
             raise UserError(
                 f"{run.path} knows no best `epoch`: train with `evaluate_every`, or evaluate it"
             )
+        if better != epoch:
+            warnings.warn(f"epoch {better} was better than epoch {epoch}, but is not kept")
     elif epoch is not None:
         epoch = whole_number("epoch", epoch, at_least=1)
     epochs, steps = run.snapshot_epochs(), run.checkpoint_steps()
@@ -198,11 +201,7 @@ def load_pretrained(path="homework") -> Snapshot:
         record = json.loads(files.read_text(path.with_suffix(".json")))
         config, there = TrainConfig(**still_known(record["config"])), record["environment"]
         epoch = None if record["epoch"] is None else int(record["epoch"])
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES} bytes")
-        if not path.is_file():
-            raise ValueError("not a regular file")  # a pipe might never end
-        content = path.read_bytes()
+        content = files.read_bytes(path, _MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("the SHA-256 of the weights is not the recorded one")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

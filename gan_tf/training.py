@@ -12,14 +12,13 @@ import tensorflow as tf
 from gan_tf import data
 from gan_tf.config import OWN_IMAGES, TrainConfig
 from gan_tf.distributed import distribution
-from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
-from gan_tf.evaluation.variety import real_variety, variety
+from gan_tf.evaluation.variety import generator_variety, real_variety
 from gan_tf.gan import METRICS
-from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
+from gan_tf.noise import make_noise
 from gan_tf.report import write_report
 from gan_tf.run import artifacts, checkpoints, tensorboard
 from gan_tf.run.rundir import RunDir
-from gan_tf.snapshots import Snapshot, generate
+from gan_tf.snapshots import Snapshot
 from gan_tf.system import console, environment, interrupts
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
@@ -125,18 +124,15 @@ class _Training:
         self.steps_per_epoch = -(-len(training_images) // config.batch_size)
         self.workers = workers
         self.gan = workers.make_gan(config)
-        self.variety_noise = make_noise(
-            VARIETY_COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX
-        )
         # Of the epoch under way: a row for each step, and the time spent on training.
         self.step_metrics = tf.Variable(tf.zeros([self.steps_per_epoch, len(METRICS)]))
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = self.gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
-        self.references = None
+        self.quality = None
         if config.evaluate_every and workers.is_chief:
-            from gan_tf.evaluation.evaluate import load_references  # half a second, for few
+            from gan_tf.evaluation.curve import QualityCurve  # half a second, for few
 
-            self.references = load_references(config)
+            self.quality = QualityCurve(run, config)
         self.environment = environment.describe(workers.replicas)
         self.environment |= {
             "images_sha256": data.checksum(training_images),
@@ -225,6 +221,8 @@ class _Training:
         needed = [*METRICS, "generator_loss_std", "discriminator_loss_std"]
         history = self.run.read_history(at_least=epochs_done, columns=needed)
         self.history = history[:epochs_done]  # a row is written before its checkpoint
+        if self.quality:
+            self.quality.resume()
         _, there = self.run.read_config()
         if changed := environment.differences(self.environment, there):
             warnings.warn(f"the last bits of the results may differ: {'; '.join(changed)}")
@@ -295,37 +293,20 @@ class _Training:
     def _write_epoch(self, epoch, row):
         grid = self._write_samples(epoch)
         snapshot = self._snapshot(epoch)
-        row["variety"] = variety(generate(snapshot.generator, self.variety_noise))
+        row["variety"] = generator_variety(snapshot)
         kept = epoch in self.config.snapshot_epochs or epoch == self.config.epochs
         if kept:
             self._save_snapshot(epoch)
         self.history.append(row)
         self.run.write_history(self.history)
         scores = {}
-        if self.references and epoch % self.config.evaluate_every == 0:
-            scores = self._evaluate(snapshot)
+        if self.quality and epoch % self.config.evaluate_every == 0:
+            scores = self.quality.add(snapshot, self._save_snapshot)
         tensorboard.write_epoch(self.run.path, row | scores, grid)
         with artifacts.only_warned_of():
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
             if kept:
                 artifacts.write_epochs(self.run, self._shown_epochs())
-        return scores
-
-    def _evaluate(self, snapshot):
-        """Measures the images, and keeps the snapshot of the best epoch so far."""
-        from gan_tf.evaluation import evaluate
-
-        samples = snapshot.sample(evaluate.COUNT)
-        scores = evaluate.as_row(evaluate.evaluate(samples, self.references))
-        epoch, before = snapshot.epoch, self.run.best_epoch()
-        rows = [row for row in self.run.read_evaluation() if row["epoch"] < epoch]
-        self.run.write_evaluation([*rows, {"epoch": epoch} | scores])
-        with artifacts.only_warned_of():
-            artifacts.write_quality(self.run)
-        if self.run.best_epoch() == epoch:
-            self._save_snapshot(epoch)
-            if before is not None and before not in self._shown_epochs():
-                checkpoints.remove_snapshot(self.run, before)
         return scores
 
     def _complete(self):

@@ -12,6 +12,7 @@ from gan_tf.system.errors import UserError
 # make: of real images each class of the known data sets is a tenth.
 _RAREST = 1000
 _LEAST_DRAWN = 5 * _RAREST
+_MOST = 1_000_000  # images that are asked for; they take 3 GB
 
 
 def sample_class(
@@ -24,7 +25,7 @@ def sample_class(
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
       class_name: of the data set's names, in any case; its beginning is enough.
-      count: how many images.
+      count: how many images, 1 to 1,000,000.
       seed: of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
       data_dir, manual_dir: where the data is, if not where the run had it; needed only for data
         sets whose classifier is not there yet.
@@ -35,7 +36,7 @@ def sample_class(
     Raises:
       UserError: there is no such class, or the generator makes hardly any of it.
     """
-    count = whole_number("count", count, at_least=1)
+    count = whole_number("count", count, at_least=1, at_most=_MOST)
     classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
     wanted = _index(class_name, classifier.class_names)
     chosen, drawn = [], 0

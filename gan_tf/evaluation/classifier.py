@@ -7,7 +7,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import tensorflow as tf
 from gan_tf import data
 from gan_tf.config import TrainConfig
 from gan_tf.system import files
-from gan_tf.system.console import say
+from gan_tf.system.console import bar
 from gan_tf.system.errors import UserError, one_line
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "fashion_mnist_classifier.npz"
@@ -24,6 +26,20 @@ FEATURES = 64
 _EPOCHS = 8
 _BATCH = 128
 _SEED = 0
+_MOST_BYTES = 2**24  # of a file of weights; they take less than 1 MB
+# What a file raises that holds something else.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,20 +88,24 @@ def load_classifier(config: TrainConfig) -> Classifier:
     Raises:
       UserError: as for `data.load_labelled`, or the kept file is damaged.
     """
-    path = SHIPPED
-    if config.dataset != "fashion_mnist" or config.invert:
-        inverted = "-inverted" if config.invert else ""
-        seed = f"-{config.seed}" if config.dataset == "synthetic" else ""
-        name = f"{config.dataset.replace('/', '_')}{seed}{inverted}_classifier.npz"
-        path = data.prepared_dir(config) / name
-        if not path.with_suffix(".json").exists():
-            say(f"training a classifier of {config.dataset} once, for minutes: {path}")
-            train_classifier(config, path)
-    return read_classifier(path)
+    if config.dataset == "fashion_mnist" and not config.invert:
+        return read_classifier(SHIPPED)
+    path = classifier_path(config)
+    if path.with_suffix(".json").exists():
+        return read_classifier(path)
+    return train_classifier(config, path)
+
+
+def classifier_path(config: TrainConfig) -> Path:
+    """Returns where the classifier of a data set is kept if it does not come with the package."""
+    inverted = "-inverted" if config.invert else ""
+    seed = f"-{config.seed}" if config.dataset == "synthetic" else ""
+    name = f"{config.dataset.replace('/', '_')}{seed}{inverted}_classifier.npz"
+    return data.prepared_dir(config) / name
 
 
 def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classifier:
-    """Trains a classifier on the training split and writes it, with its test accuracy.
+    """Trains a classifier on the training split and keeps it, with its test accuracy.
 
     The shipped one was made by
     `python -c "from gan_tf.evaluation import classifier; classifier.train_shipped()"`.
@@ -94,10 +114,15 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
       config: `dataset` and where its data is.
       path: the `.npz` file; a `.json` is written beside it.
       epochs: passes over the training images.
+
+    Raises:
+      UserError: as for `data.load_labelled`.
     """
     images, labels = data.load_labelled(config, "train")
     test_images, test_labels = data.load_labelled(config, "test")
     names = data.class_names(config)
+    # Not on standard output, where `--json` prints one object and nothing else.
+    print(f"training a classifier of {config.dataset} once, for minutes: {path}", file=sys.stderr)
     tf.keras.utils.set_random_seed(_SEED)
     model = _make_model(len(names))
     steps = epochs * -(-len(images) // _BATCH)
@@ -111,10 +136,12 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
         .batch(_BATCH)
         .map(lambda x, y: (_vary(x), (y, y)))
     )
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=2 if epochs == _EPOCHS else 0)
-    classifier = Classifier(model, "", 0.0, names)
-    _scale_features(model, classifier(data.scaled(images))[0])
-    _, found = classifier(data.scaled(test_images))
+    with bar(range(epochs), "epochs") as shown:
+        callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: shown.update())
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
+    untested = Classifier(model, "", 0.0, names)
+    _scale_features(model, untested(data.scaled(images))[0])
+    _, found = untested(data.scaled(test_images))
     accuracy = float(np.mean(found == test_labels))
 
     content = io.BytesIO()
@@ -129,11 +156,9 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
         "epochs": epochs,
         "tensorflow": tf.__version__,
     }
-    with files.written_whole(path) as unfinished:
-        unfinished.write_bytes(content.getvalue())
-    with files.written_whole(Path(path).with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return read_classifier(path)
+    files.keep(path, content.getvalue())
+    files.keep(Path(path).with_suffix(".json"), (json.dumps(record, indent=2) + "\n").encode())
+    return Classifier(model, record["id"], accuracy, names)
 
 
 def train_shipped(**where):
@@ -154,14 +179,16 @@ def read_classifier(path) -> Classifier:
     path = Path(path)
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+        content = files.read_bytes(path, _MOST_BYTES)
+        checksum = hashlib.sha256(content).hexdigest()
+        if checksum != record["sha256"] or not record["id"].endswith(checksum[:8]):
             raise ValueError("the SHA-256 is not the recorded one")
-        model = _make_model(len(record["class_names"]))
+        names = [str(name) for name in record["class_names"]]
+        model = _make_model(len(names))
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             model.set_weights([arrays[name] for name in sorted(arrays)])
-        return Classifier(model, record["id"], record["test_accuracy"], list(record["class_names"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        return Classifier(model, record["id"], float(record["test_accuracy"]), names)
+    except _DAMAGED as error:
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): install"
             " gan_tf again, or delete both if they are beside your data"

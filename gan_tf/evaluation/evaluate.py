@@ -2,6 +2,9 @@
 
 import dataclasses
 import hashlib
+import io
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +14,18 @@ from gan_tf.config import TrainConfig, whole_number
 from gan_tf.evaluation import metrics
 from gan_tf.evaluation.classifier import Classifier, load_classifier
 from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
-from gan_tf.evaluation.variety import variety
-from gan_tf.run import artifacts
-from gan_tf.run.rundir import RunDir
-from gan_tf.snapshots import Snapshot, load_snapshot
-from gan_tf.system import console, files
+from gan_tf.evaluation.variety import generator_variety, variety
+from gan_tf.snapshots import Snapshot
+from gan_tf.system import files
 from gan_tf.system.errors import UserError, one_line
 
 COUNT = 10_000  # of generated images, as many as there are test images
 FEWEST = 1000
 _CLAIMED = 0.99  # share of the test images that a class claims, by definition
 _COPIES = -3.0  # a score below is less likely than 1 in 700 for fresh images
+_DIGEST = hashlib.sha256().digest_size
+_MOST_BYTES = 2**32  # of a file of features
+_LARGEST_SEED = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +63,10 @@ def load_references(config: TrainConfig) -> References:
     Raises:
       UserError: the data cannot be had, or has no test split or classes.
     """
+    classifier = load_classifier(config)
     train_images, _ = data.load_labelled(config, "train")
     test_images, _ = data.load_labelled(config, "test")
-    classifier = load_classifier(config)
-    train_features = _kept_features(classifier, train_images, data.prepared_dir(config))
+    train_features = training_features(classifier, train_images, data.prepared_dir(config))
     test_features, test_labels = classifier(data.scaled(test_images))
     distances, _ = metrics.nearest(test_features, train_features)
     return References(
@@ -77,18 +81,30 @@ def load_references(config: TrainConfig) -> References:
     )
 
 
-def _kept_features(classifier, images, folder):
+def training_features(classifier: Classifier, images: np.ndarray, folder) -> np.ndarray:
+    """Returns the features of training images; computes them once, and keeps them in a file.
+
+    Args:
+      classifier: whose features.
+      images: `[count, 28, 28, 1]` uint8.
+      folder: where the file is. Behind the array stands its SHA-256, so that damage is noticed.
+
+    Returns:
+      `[count, 64]` float32.
+    """
     checksum = hashlib.sha256(images.tobytes()).hexdigest()
-    path = Path(folder, f"features-{classifier.id}-{checksum[:16]}.npy")
+    path = Path(folder, f"features-{classifier.id[-8:]}-{checksum[:16]}.npy")
     try:
-        features = np.load(path, allow_pickle=False)
-        if features.shape == (len(images), classifier.model.outputs[0].shape[1]):
-            return features
-    except (OSError, ValueError, EOFError):
-        pass  # not there yet, or damaged
+        content = files.read_bytes(path, at_most=_MOST_BYTES)
+        array, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(array).digest() == digest:
+            return np.load(io.BytesIO(array), allow_pickle=False)
+    except (OSError, ValueError):
+        pass  # it is not there yet, or something else is in its place
     features, _ = classifier(data.scaled(images))
-    with files.written_whole(path) as unfinished:
-        np.save(unfinished, features, allow_pickle=False)
+    array = io.BytesIO()
+    np.save(array, features, allow_pickle=False)
+    files.keep(path, array.getvalue() + hashlib.sha256(array.getvalue()).digest())
     return features
 
 
@@ -98,17 +114,21 @@ def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
     Args:
       images: `[count, 28, 28, 1]` float32 in [-1, 1], at least 1,000.
       references: of the data set that they should look like.
-      seed: chooses the training images that the floor is measured with.
+      seed: chooses the training images that the floor is measured with, 0 to 2**32 - 1.
 
     Returns:
       A dict for JSON. `fcd`, `kid` and `kid_std_error`, `density`, `coverage`, `variety`: see
       `metrics` and `variety`. `fcd_floor`, `kid_floor`, `density_floor`, `coverage_floor`,
-      `variety_floor`: the same of as many training images. `class_shares`: ten numbers, in order of
-      `class_names`; `class_distance`: their total variation distance from the shares of the test
-      images; `smallest_share`. `unclaimed_share`: images stranger to every class than 99 % of
-      the test images. `memorisation_score` and `memorised`: see `metrics.copying_score`.
+      `variety_floor`: the same of as many training images, or of all there are. `class_shares`: in
+      order of `class_names`; `class_distance`: their total variation distance from the shares of
+      the test images; `smallest_share`. `unclaimed_share`: images stranger to every class than
+      99 % of the test images. `memorisation_score` and `memorised`: see `metrics.copying_score`.
       `classifier`: its id. `images`: how many.
+
+    Raises:
+      UserError: the seed is out of range.
     """
+    check_seed(seed)
     features, labels = references.classifier(images)
     chosen = np.random.default_rng(seed).permutation(len(references.train_images))[: len(images)]
     measured = _compare(features, references.test_features)
@@ -158,46 +178,42 @@ def evaluate_snapshot(
       UserError: a number is out of range, or the data cannot be had.
     """
     count = whole_number("count", count, at_least=FEWEST)
+    check_seed(seed)
     references = load_references(at(snapshot.config, data_dir, manual_dir))
+    return evaluate_generator(snapshot, references, count, seed)
+
+
+def evaluate_generator(
+    snapshot: Snapshot, references: References, count: int = COUNT, seed: int = 0
+) -> dict:
+    """Does what `evaluate_snapshot` does, with references that are there already."""
     result = evaluate(snapshot.sample(count, seed), references, seed)
-    return {"epoch": snapshot.epoch, **result}
+    # As in history.csv, whatever the seed: one epoch has one variety.
+    return {"epoch": snapshot.epoch, **result, "variety": generator_variety(snapshot)}
 
 
-def evaluate_run(
-    run_dir,
-    count: int = COUNT,
-    seed: int = 0,
-    averaged: bool = True,
-    data_dir=None,
-    manual_dir=None,
-) -> list[dict]:
-    """Measures every snapshot of a run, and writes its evaluation.csv and quality.png.
+def evaluate_file(path, config: TrainConfig, seed: int = 0) -> dict:
+    """Measures how good the images of another program are.
 
     Args:
-      run_dir: folder of the run, which no other process may be training.
-      averaged: as for `load_snapshot`.
-      count, seed, data_dir, manual_dir: as for `evaluate_snapshot`.
+      path: as for `read_images`.
+      config: `dataset` that the images should look like, and where its data is.
+      seed: as for `evaluate`.
 
     Returns:
-      What `evaluate_snapshot` returns for each, in order of the epochs.
+      As `evaluate`.
 
     Raises:
-      UserError: as for `evaluate_snapshot`; or there is no snapshot.
+      UserError: as for `read_images`, `load_references` and `evaluate`.
     """
-    count = whole_number("count", count, at_least=FEWEST)
-    run = RunDir(run_dir)
-    config, _ = run.read_config()
-    if not (epochs := run.snapshot_epochs()):
-        raise UserError(f"{run.snapshots} holds no snapshot yet")
-    with run.locked():
-        references = load_references(at(config, data_dir, manual_dir))
-        results = []
-        for epoch in console.bar(epochs, "epochs"):
-            samples = load_snapshot(run_dir, epoch, averaged).sample(count, seed)
-            results.append({"epoch": epoch, **evaluate(samples, references, seed)})
-        run.write_evaluation([as_row(result) for result in results])
-        artifacts.write_quality(run)
-    return results
+    check_seed(seed)
+    images = read_images(path)
+    return evaluate(images, load_references(config), seed)
+
+
+def check_seed(seed):
+    """Refuses what is no seed of the noise, before minutes of work rather than after."""
+    whole_number("seed", seed, at_least=0, at_most=_LARGEST_SEED)
 
 
 def at(config: TrainConfig, data_dir, manual_dir) -> TrainConfig:
@@ -220,18 +236,12 @@ def _compare(features, test_features):
     }
 
 
-def as_row(result: dict) -> dict:
-    """Returns the numbers of a result as a row of evaluation.csv: each class share by itself."""
-    shares = {f"share_{index}": share for index, share in enumerate(result["class_shares"])}
-    numbers = {name: value for name, value in result.items() if isinstance(value, (int, float))}
-    return numbers | shares | {"memorised": int(result["memorised"])}
-
-
 def read_images(path) -> np.ndarray:
     """Reads images of any other program.
 
     Args:
-      path: a `.npy` file, `[count, 28, 28]` or `[count, 28, 28, 1]`, uint8, or float in [-1, 1].
+      path: a `.npy` file, or an `.npz` file with one array: `[count, 28, 28]` or
+        `[count, 28, 28, 1]`, uint8 in [0, 255], or float in [-1, 1]; at least 1,000 images.
 
     Returns:
       `[count, 28, 28, 1]` float32 in [-1, 1].
@@ -240,19 +250,27 @@ def read_images(path) -> np.ndarray:
       UserError: it is no such file; the text names what is wrong.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("not a regular file")  # a pipe might never end
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"`images` {path} is no NumPy array ({one_line(error)})") from error
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"`images` {path} holds several arrays: save one as .npy")
+        if isinstance(array, np.lib.npyio.NpzFile):
+            if len(array.files) != 1:
+                raise ValueError(f"it holds {len(array.files)} arrays")
+            array = array[array.files[0]]
+        array = np.asanyarray(array)
+    except Exception as error:  # what NumPy raises depends on what the file holds instead
+        raise UserError(f"`images` {path} is not one NumPy array ({one_line(error)})") from error
     if array.shape[1:] not in [(28, 28), (28, 28, 1)]:
         raise UserError(
             f"`images` {path} has the shape {list(array.shape)}; needed is [count, 28, 28] or"
             " [count, 28, 28, 1]"
         )
-    whole_number("images", len(array), at_least=FEWEST)
+    if len(array) < FEWEST:
+        raise UserError(f"`images` {path} holds {len(array)} images; needed are at least {FEWEST}")
     array = array.reshape(-1, 28, 28, 1)
     if array.dtype == np.uint8:
+        if array.max() == 1:
+            raise UserError(f"`images` {path} has no value above 1; uint8 must be in [0, 255]")
         return data.scaled(np.asarray(array))
     if array.dtype.kind != "f":
         raise UserError(
@@ -263,6 +281,11 @@ def read_images(path) -> np.ndarray:
         raise UserError(
             f"`images` {path} has values from {array.min():g} to {array.max():g}; floats must be"
             " in [-1, 1]"
+        )
+    if array.min() >= 0:
+        raise UserError(
+            f"`images` {path} has no value below 0, so it seems to be in [0, 1]; floats must be in"
+            " [-1, 1]: multiply by 2 and subtract 1"
         )
     return array
 

@@ -7,7 +7,8 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
 _NEIGHBOURS = 5  # of density and coverage, as in the paper; also of strangeness
-_BLOCK = 1000  # samples in each estimate of KID
+_BLOCK = 1000  # most samples in each estimate of KID
+_BLOCKS = 10  # fewest estimates of KID, whose scatter gives the standard error
 _FEWEST = 10  # samples of each kind in a cell that are worth a comparison
 
 
@@ -39,24 +40,23 @@ def kernel_distance(features: np.ndarray, others: np.ndarray) -> tuple[float, fl
     """Unbiased squared maximum mean discrepancy with a cubic kernel, and its standard error.
 
     Args:
-      features, others: `[count, dimensions]`, at least 2 of each.
+      features, others: `[count, dimensions]`, at least 20 of each.
 
     Returns:
-      The mean over disjoint blocks of up to 1,000 samples, which is 0 on average for two sets of
-      one distribution and may be below; and the standard error of that mean (NaN for one block).
+      The mean over ten or more disjoint blocks of up to 1,000 samples, which is 0 on average for
+      two sets of one distribution and may be below; and the standard error of that mean.
 
     Source: Bińkowski et al. 2018, "Demystifying MMD GANs", there with other features.
     """
     count = min(len(features), len(others))
-    blocks = max(1, count // _BLOCK)
+    blocks = max(_BLOCKS, count // _BLOCK)
     values = [
         _kernel_distance(block.astype(np.float64), other.astype(np.float64))
         for block, other in zip(
             np.array_split(features[:count], blocks), np.array_split(others[:count], blocks)
         )
     ]
-    error = np.std(values, ddof=1) / np.sqrt(blocks) if blocks > 1 else np.nan
-    return float(np.mean(values)), float(error)
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(blocks))
 
 
 def _kernel_distance(x, y):

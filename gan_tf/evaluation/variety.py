@@ -4,7 +4,7 @@ import numpy as np
 
 from gan_tf import data
 
-COUNT = 256  # images that a run measures it on
+COUNT = 256  # images that it is measured on
 
 
 def variety(images: np.ndarray) -> float:
@@ -39,3 +39,17 @@ def real_variety(images: np.ndarray) -> float:
     """
     chosen = np.random.default_rng(0).permutation(len(images))[:COUNT]
     return variety(data.scaled(images[chosen])) if len(chosen) > 1 else 0.0
+
+
+def generator_variety(snapshot) -> float:
+    """Returns the variety of 256 images from a generator, the same ones for each epoch of a run.
+
+    Args:
+      snapshot: a `Snapshot`; its images are drawn from a noise of their own, by the run's seed.
+    """
+    # Here, as a report needs no TensorFlow.
+    from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
+
+    config = snapshot.config
+    noise = make_noise(COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX)
+    return variety(snapshot.generator(noise, training=False).numpy())

@@ -128,7 +128,9 @@ def _plausible(row):
     """Returns a row with None for each number that no run computes, without shares of no class."""
     plausible = {}
     for name, value in row.items():
-        if name.startswith("share_") and not _CLASS_SHARE.fullmatch(name):
+        if isinstance(value, str) or (
+            name.startswith("share_") and not _CLASS_SHARE.fullmatch(name)
+        ):
             continue
         low = -_LARGEST if name.startswith("kid") else 0  # an unbiased estimate may be negative
         high = 1 if _SHARES.match(name) else _LARGEST

@@ -73,7 +73,7 @@ def write_quality(path, rows):
         epochs = [row["epoch"] for row in rows]
         label = "generated images"
         axes.plot(epochs, [row["fcd"] for row in rows], color=_VERMILION, marker=".", label=label)
-        floor = [row["fcd_floor"] for row in rows]
+        floor = [row.get("fcd_floor") for row in rows]
         label = "training images: the floor"
         axes.plot(epochs, floor, color=_GREY, linestyle="--", label=label)
         axes.set_ylim(bottom=0)

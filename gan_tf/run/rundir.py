@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -19,7 +20,9 @@ from gan_tf.system.errors import UserError
 # What a run folder holds and how: 1 was gan_tf 1.0, which did not write it down; 2 adds columns to
 # history.csv. docs/CHANGELOG.md tells what each version reads.
 FORMAT = 2
-_WHOLE_NUMBERS = {"epoch", "step"}  # the columns of a table that are whole numbers
+# The columns of a table that are whole numbers, and those that are text.
+_WHOLE_NUMBERS = {"epoch", "step", "images", "memorised", "kept_as_best"}
+_TEXTS = {"classifier"}
 _ASIDE = ".gan_tf.replaced"  # where an old run waits until the new one has its first checkpoint
 
 
@@ -388,11 +391,14 @@ class RunDir:
         with self.writing(self.evaluation_path) as unfinished:
             write_table(unfinished, rows)
 
-    def best_epoch(self) -> int | None:
-        """Returns the evaluated epoch with the least FCD of those that have a snapshot."""
+    def best_evaluated_epoch(self) -> int | None:
+        """Returns the epoch with the lowest FCD, even if its generator is not kept."""
+        return best_epoch(self.read_evaluation())
+
+    def best_kept_epoch(self) -> int | None:
+        """Returns the epoch with the lowest FCD among those that have a snapshot."""
         kept = self.snapshot_epochs()
-        rows = [row for row in self.read_evaluation() if row["epoch"] in kept]
-        return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
+        return best_epoch([row for row in self.read_evaluation() if row["epoch"] in kept])
 
     def _read_rows(self, path):
         try:
@@ -408,11 +414,19 @@ class RunDir:
             write_table(unfinished, rows)
 
 
+def best_epoch(rows: list[dict]) -> int | None:
+    """Returns the epoch with the lowest FCD among rows of evaluation.csv; None without rows."""
+    return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
+
+
 def read_table(path) -> list[dict]:
     """Returns the rows of a CSV with a header; nothing where there is no file.
 
+    A spreadsheet may have saved it: with a byte order mark, or with semicolons between the cells
+    and commas in the numbers.
+
     Returns:
-      A dict for each row: numbers, or None where a cell is empty.
+      A dict for each row: numbers, or None where a cell is empty or no finite number.
 
     Raises:
       OSError: it cannot be read.
@@ -422,11 +436,15 @@ def read_table(path) -> list[dict]:
         text = files.read_text(path)
     except FileNotFoundError:
         return []
+    lines = text.removeprefix("\ufeff").splitlines()
+    semicolons = ";" in "".join(lines[:1])
     rows = []
-    for cells in csv.DictReader(text.splitlines()):
+    for cells in csv.DictReader(lines, delimiter=";" if semicolons else ","):
         if None in cells or None in cells.values():
             raise ValueError("a row is longer or shorter than the header")
-        rows.append({name: _number(name, cell) for name, cell in cells.items()})
+        if semicolons:
+            cells = {name: cell.replace(",", ".") for name, cell in cells.items()}
+        rows.append({name: _value(name, cell) for name, cell in cells.items()})
     return rows
 
 
@@ -439,10 +457,17 @@ def write_table(path, rows: list[dict]):
         writer.writerows(rows)
 
 
-def _number(name, cell):
-    if cell == "":
+def _value(name, cell):
+    if name in _TEXTS:
+        return cell or None
+    number = float(cell) if cell else math.nan
+    if not math.isfinite(number):
         return None
-    return int(cell) if name in _WHOLE_NUMBERS else float(cell)
+    if name not in _WHOLE_NUMBERS:
+        return number
+    if not number.is_integer():
+        raise ValueError(f"{name} is {cell}")
+    return int(number)
 
 
 def _numbers(folder, pattern):

@@ -2,6 +2,8 @@
 
 import errno
 import faulthandler
+import json
+import math
 import os
 import sys
 import tempfile
@@ -25,6 +27,19 @@ def say(text: str):
         if error.errno not in (errno.EPIPE, errno.EIO):
             reason = f"cannot write to standard output: {error.strerror}"
             raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
+
+
+def say_json(value):
+    """Prints a value as JSON that every parser takes; a number that is not finite becomes null."""
+
+    def finite(part):
+        if isinstance(part, dict):
+            return {name: finite(inner) for name, inner in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [finite(inner) for inner in part]
+        return None if isinstance(part, float) and not math.isfinite(part) else part
+
+    say(json.dumps(finite(value), indent=2, allow_nan=False))
 
 
 def bar(items, what: str):

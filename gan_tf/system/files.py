@@ -82,9 +82,9 @@ def keep(path, content: bytes):
             unfinished.write_bytes(content)
     except (UserError, RunFailed) as error:
         # Without the file's name, so that Python shows it once for all files of a folder.
-        reason = error.__cause__.strerror if error.__cause__ else error
+        reason = f" ({error.__cause__.strerror})" if error.__cause__ else ""
         warnings.warn(
-            f"cannot write to {Path(path).parent} ({reason}): what it would keep is computed again"
+            f"cannot write to {Path(path).parent}{reason}: what it would keep is computed again"
             " every time"
         )
 

@@ -1,45 +1,128 @@
 import json
+import os
+import re
+import sys
 
 import ladder
 import numpy as np
 import pytest
 from helpers import refusal
 
-from gan_tf import TrainConfig, UserError
-from gan_tf.evaluation import evaluate
-from gan_tf.evaluation.classifier import SHIPPED, read_classifier
+from gan_tf import TrainConfig, UserError, data, evaluate_snapshot, load_snapshot
+from gan_tf.evaluation import evaluate, metrics
+from gan_tf.evaluation.variety import variety
 from gan_tf.run.rundir import RunDir
 
-KEYS = (
-    "classifier images fcd fcd_floor kid kid_std_error density coverage class_shares"
-    " unclaimed_share memorised memorisation_score variety"
-).split()
+
+def test_every_figure_is_what_it_says(small_run, data_dir, references):
+    """Each one by its definition, from the images and the classifier; see `metrics` for those."""
+    snapshot = load_snapshot(small_run, epoch=2)
+    images, classifier = snapshot.sample(1000, seed=3), references.classifier
+    features, labels = classifier(images)
+    real, real_features, real_labels = (
+        references.test_images,
+        references.test_features,
+        references.test_labels,
+    )
+    train_features = references.train_features
+    chosen = train_features[np.random.default_rng(3).permutation(len(train_features))[:1000]]
+    shares = [np.mean(labels == index) for index in range(6)]
+    real_shares = [np.mean(real_labels == index) for index in range(6)]
+    kid, error = metrics.kernel_distance(features, real_features)
+    density, coverage = metrics.density_and_coverage(real_features, features)
+    density_floor, coverage_floor = metrics.density_and_coverage(real_features, chosen)
+    strange = metrics.strangeness(features, train_features)
+    claimed = np.quantile(metrics.strangeness(real_features, train_features), 0.99)
+    distances, test_distances = (
+        metrics.nearest(values, train_features)[0][:, 0] for values in (features, real_features)
+    )
+    score = metrics.copying_score(distances, labels, test_distances, real_labels)
+    expected = {
+        "epoch": 2,
+        "classifier": classifier.id,
+        "images": 1000,
+        "fcd": metrics.frechet_distance(features, real_features),
+        "kid": kid,
+        "kid_std_error": error,
+        "density": density,
+        "coverage": coverage,
+        "fcd_floor": metrics.frechet_distance(chosen, real_features),
+        "kid_floor": metrics.kernel_distance(chosen, real_features)[0],
+        "density_floor": density_floor,
+        "coverage_floor": coverage_floor,
+        "class_names": classifier.class_names,
+        "class_shares": shares,
+        "class_distance": sum(max(0, a - b) for a, b in zip(shares, real_shares)),
+        "smallest_share": min(shares),
+        "unclaimed_share": np.mean(strange > claimed),
+        "memorised": score < -3,
+        "memorisation_score": score,
+        "variety": RunDir(small_run).read_history()[1]["variety"],
+        "variety_floor": variety(data.scaled(real[:256])),
+    }
+    result = evaluate_snapshot(snapshot, 1000, seed=3, data_dir=data_dir)
+    assert result.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, (str, list)) and name != "class_shares":
+            assert result[name] == value
+        else:
+            assert result[name] == pytest.approx(value, rel=1e-5, abs=1e-9), name
+    assert result["kid_std_error"] > 0
+    text = evaluate.as_text(result)
+    assert text.startswith(f"1000 images after epoch 2, classifier {classifier.id}\n")
+    for name in ["fcd", "kid", "density", "coverage", "variety"]:
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+        assert line.split()[1:3] == [f"{result[key]:.4f}" for key in (name, f"{name}_floor")]
+    assert f"standard error {error:.4f}" in text
+    assert [line.split()[-2] for line in text.splitlines()[-6:]] == [
+        f"{100 * share:.1f}" for share in shares
+    ]
+
+
+def test_the_command_prints_the_same_object_each_time(small_run, data_dir, in_process, tmp_path):
+    """Of a run's latest snapshot, of another, and of the same images in a file."""
+    where = ["--count=1000", "--data-dir", data_dir, "--json"]
+    asked = ["evaluate", "--run-dir", small_run, *where]
+    finished = [in_process(*asked, *more) for more in ([], ["--epoch=3"], ["--epoch=1"])]
+    assert [(each.returncode, each.stderr) for each in finished] == [(0, "")] * 3
+    latest, third, first = (json.loads(each.stdout) for each in finished)
+    assert latest == third == evaluate_snapshot(load_snapshot(small_run), 1000, data_dir=data_dir)
+    assert (third["epoch"], first["epoch"]) == (3, 1) and third["fcd"] != first["fcd"]
+
+    np.save(tmp_path / "images.npy", load_snapshot(small_run).sample(1000))
+    asked = ["evaluate", "--images", tmp_path / "images.npy", "--dataset=synthetic"]
+    of_file = json.loads(in_process(*asked, "--data-dir", data_dir, "--json").stdout)
+    del third["epoch"], third["variety"], of_file["variety"]  # of other images than those of a run
+    assert of_file == third
+
+
+def test_evaluate_of_the_pretrained_generator(prepared, in_process):
+    data_dir, _ = prepared
+    asked = ["evaluate", "--pretrained", "--count", "1000", "--data-dir", data_dir]
+    result = json.loads(in_process(*asked, "--json").stdout)
+    assert (result["epoch"], result["images"]) == (50, 1000)
+    assert result["classifier"] == "fashion_mnist-f13183bf"
+    assert in_process(*asked).stdout == evaluate.as_text(result) + "\n"
 
 
 @pytest.mark.parametrize(
-    "array, said",
+    "flags, message",
     [
-        (np.zeros([2000, 28, 27], np.uint8), r"shape \[2000, 28, 27\]"),
-        (np.zeros([2000, 28, 28, 3], np.uint8), r"shape \[2000, 28, 28, 3\]"),
-        (np.zeros([999, 28, 28], np.uint8), "1000"),
-        (np.zeros([2000, 28, 28], np.int64), "int64"),
-        (np.full([2000, 28, 28], 255.0), "from 255 to 255"),
-        (np.full([2000, 28, 28], np.nan), r"\[-1, 1\]"),
-        (np.array([[None]]), "no NumPy array"),
+        (["--pretrained", "--all-epochs"], "--all-epochs"),
+        (["--pretrained", "--count", "10"], "--count must be a whole number, 1000 or more"),
+        (["--pretrained", "--seed=-1"], "--seed must be a whole number"),
+        (["--images", "images.npy", "--count", "1000"], "drop .*--count"),
+        (["--images", "images.npy", "--no-averaged"], "drop .*--no-averaged"),
+        (["--images", "images.npy", "--seed=4294967296"], "--seed must be a whole number"),
+        (["--images", "images.npy", "--dataset", ""], "--dataset must be a name or a folder"),
+        (["--images", "images.npy", "--dataset", "."], "--dataset . has no test split"),
+        (["--pretrained", "--dataset", "mnist"], "drop --dataset"),
     ],
 )
-def test_images_that_cannot_be_measured_are_refused(tmp_path, array, said):
-    np.save(tmp_path / "images.npy", array)
-    with pytest.raises(UserError, match=f"images.*{said}"):
-        evaluate.read_images(tmp_path / "images.npy")
-
-
-def test_what_is_no_file_of_numpy_is_refused(tmp_path):
-    (tmp_path / "text.npy").write_text("no images")
-    np.savez(tmp_path / "several.npz", a=np.zeros(3), b=np.zeros(3))
-    for name in ["missing.npy", "text.npy", "several.npz", "."]:
-        with pytest.raises(UserError, match="`images`"):
-            evaluate.read_images(tmp_path / name)
+def test_what_cannot_be_evaluated_is_refused(in_process, tmp_path, monkeypatch, flags, message):
+    monkeypatch.chdir(tmp_path)
+    np.save("images.npy", np.full([1000, 28, 28], 9, np.uint8))
+    assert re.search(message, refusal("evaluate", *flags, run=in_process))
 
 
 def test_images_are_read_in_any_of_their_forms(tmp_path):
@@ -47,68 +130,43 @@ def test_images_are_read_in_any_of_their_forms(tmp_path):
     floats = levels / 127.5 - 1
     for array in [levels, levels[..., None], floats, floats[..., None].astype(np.float32)]:
         np.save(tmp_path / "images.npy", array)
-        images = evaluate.read_images(tmp_path / "images.npy")
-        assert images.shape == (1000, 28, 28, 1) and images.dtype == np.float32
-        np.testing.assert_allclose(images[..., 0], floats, atol=1e-6)
+        np.savez(tmp_path / "images.npz", images=array)
+        for name in ["images.npy", "images.npz"]:
+            images = evaluate.read_images(tmp_path / name)
+            assert images.shape == (1000, 28, 28, 1) and images.dtype == np.float32
+            np.testing.assert_allclose(images[..., 0], floats, atol=1e-6)
 
 
-def test_the_shipped_classifier_is_as_small_and_as_good_as_told():
-    assert SHIPPED.stat().st_size < 1e6
-    classifier = read_classifier(SHIPPED)
-    assert classifier.test_accuracy >= 0.925
-    assert len(classifier.class_names) == 10
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.zeros([2000, 28, 27], np.uint8), r"shape \[2000, 28, 27\]"),
+        (np.zeros([2000, 28, 28, 3], np.uint8), r"shape \[2000, 28, 28, 3\]"),
+        (np.zeros([999, 28, 28], np.uint8), "holds 999 images; needed are at least 1000"),
+        (np.zeros([2000, 28, 28], np.int64), "int64"),
+        (np.ones([2000, 28, 28], np.uint8), "no value above 1; uint8 must be in .0, 255."),
+        (np.full([2000, 28, 28], 255.0), "from 255 to 255"),
+        (np.full([2000, 28, 28], 0.5), r"no value below 0.*multiply by 2 and subtract 1"),
+        (np.full([2000, 28, 28], np.nan), r"\[-1, 1\]"),
+        (np.array([[None]]), "not one NumPy array"),
+    ],
+)
+def test_images_that_cannot_be_measured_are_refused(tmp_path, array, message):
+    np.save(tmp_path / "images.npy", array)
+    with pytest.raises(UserError, match=f"`images` .*{message}"):
+        evaluate.read_images(tmp_path / "images.npy")
 
 
-def test_evaluate_prints_the_same_object_each_time(prepared, in_process):
-    data_dir, _ = prepared
-    arguments = ["evaluate", "--pretrained", "--count", "1000", "--data-dir", data_dir]
-    first, second = (in_process(*arguments, "--json") for _ in range(2))
-    assert first.returncode == 0, first.stderr
-    assert first.stdout == second.stdout
-    result = json.loads(first.stdout)
-    assert set(KEYS) <= result.keys()
-    assert result["images"] == 1000 and len(result["class_shares"]) == 10
-    assert sum(result["class_shares"]) == pytest.approx(1)
-    for measure in ["fcd", "kid", "density", "coverage", "unclaimed_share"]:
-        assert measure in evaluate.as_text(result)
-
-
-@pytest.mark.campaign
-def test_evaluating_while_training_changes_no_bit_of_it(prepared, tmp_path, in_process):
-    """The curve, the table, and the snapshot of the best epoch; the losses as without it."""
-    data_dir, _ = prepared
-    runs = RunDir(tmp_path / "plain"), RunDir(tmp_path / "measured")
-    for run, flags in zip(runs, [[], ["--evaluate-every", "1"]]):
-        training = ["train", "--epochs=2", "--batch-size=65", "--snapshot-epochs=2"]
-        finished = in_process(*training, f"--data-dir={data_dir}", f"--run-dir={run.path}", *flags)
-        assert finished.returncode == 0, finished.stderr
-    plain, measured = (run.read_history() for run in runs)
-    for row, other in zip(plain, measured, strict=True):
-        for timed in ["seconds", "images_per_second"]:
-            del row[timed], other[timed]
-        assert row == other
-    for epoch in 1, 2:
-        grids = [run.sample_path(epoch).read_bytes() for run in runs]
-        assert grids[0] == grids[1]
-    run = runs[1]
-    rows = run.read_evaluation()
-    assert [row["epoch"] for row in rows] == [1, 2]
-    assert "FCD" in finished.stdout
-    best = min(rows, key=lambda row: row["fcd"])["epoch"]
-    assert run.best_epoch() == best
-    assert run.snapshot_epochs() == sorted({best, 2})
-    sampled = in_process("sample", "--run-dir", run.path, "--epoch", "best")
-    assert sampled.returncode == 0 and f"epoch {best}" in sampled.stdout
-    assert (run.path / "quality.png").stat().st_size > 1000
-
-
-def test_a_run_evaluated_afterwards_gets_its_table(prepared, run_copy, in_process):
-    said = refusal("evaluate", "--run-dir", run_copy, "--epoch", "7", run=in_process)
-    assert "1, 2, 3" in said
-    said = refusal("evaluate", "--pretrained", "--all-epochs", run=in_process)
-    assert "--all-epochs" in said
-    said = refusal("evaluate", "--pretrained", "--count", "10", run=in_process)
-    assert "--count" in said
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+def test_what_is_not_one_array_is_refused(tmp_path):
+    (tmp_path / "text.npy").write_text("no images")
+    (tmp_path / "zip.npy").write_bytes(b"PK\3\4 something else")
+    (tmp_path / "deep.npy").write_bytes(b"\x93NUMPY\1\0\0\x80" + b"(" * 0x8000)
+    np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    os.mkfifo(tmp_path / "pipe.npy")
+    for name in ["missing.npy", "text.npy", "zip.npy", "deep.npy", "two.npz", "pipe.npy", "."]:
+        with pytest.raises(UserError, match=f"`images` .*{name} is not one NumPy array"):
+            evaluate.read_images(tmp_path / name)
 
 
 @pytest.fixture(scope="module")

@@ -46,27 +46,30 @@ def test_frechet_distance_of_covariances_that_do_not_commute():
     assert metrics.frechet_distance(*samples) == pytest.approx(expected, abs=1e-9)
 
 
-def test_kernel_distance_is_the_mean_over_pairs():
-    x, y = RANDOM.normal(size=[5, 3]), RANDOM.normal(size=[5, 3]) + 1
+def test_kernel_distance_is_the_mean_over_pairs_and_then_over_ten_blocks():
+    xs, ys = RANDOM.normal(size=[10, 5, 3]), RANDOM.normal(size=[10, 5, 3]) + 1
 
     def kernel(a, b):
         return (np.dot(a, b) / 3 + 1) ** 3
 
-    within = [
-        np.mean([kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j])
-        for z in (x, y)
-    ]
-    between = np.mean([kernel(a, b) for a in x for b in y])
-    value, error = metrics.kernel_distance(x, y)
-    assert value == pytest.approx(sum(within) - 2 * between)
-    assert np.isnan(error)  # of one block
+    blocks = []
+    for x, y in zip(xs, ys):
+        within = [
+            np.mean([kernel(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j])
+            for z in (x, y)
+        ]
+        between = np.mean([kernel(a, b) for a in x for b in y])
+        blocks.append(sum(within) - 2 * between)
+    value, error = metrics.kernel_distance(xs.reshape(50, 3), ys.reshape(50, 3))
+    assert value == pytest.approx(np.mean(blocks))
+    assert error == pytest.approx(np.std(blocks, ddof=1) / np.sqrt(10))
 
 
 def test_kernel_distance_of_one_distribution_is_0_within_its_error():
     """Over 12 pairs of samples the mean is 0, and the errors tell how far each is off."""
     found = np.array(
         [
-            metrics.kernel_distance(RANDOM.normal(size=[4000, 8]), RANDOM.normal(size=[4000, 8]))
+            metrics.kernel_distance(RANDOM.normal(size=[1000, 8]), RANDOM.normal(size=[1000, 8]))
             for _ in range(12)
         ]
     )
@@ -75,7 +78,7 @@ def test_kernel_distance_of_one_distribution_is_0_within_its_error():
     assert (values < 0).any()  # unbiased, so not every one is positive
     assert 0.5 < np.sqrt(np.mean(errors**2)) / values.std() < 2
     shifted, _ = metrics.kernel_distance(
-        RANDOM.normal(size=[4000, 8]), RANDOM.normal(size=[4000, 8]) + 0.3
+        RANDOM.normal(size=[1000, 8]), RANDOM.normal(size=[1000, 8]) + 0.5
     )
     assert shifted > 10 * values.std()
 

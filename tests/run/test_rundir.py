@@ -228,6 +228,33 @@ def test_a_later_version_may_add_columns(tmp_path):
         run.read_history(columns=["quality"])
 
 
+def test_a_table_that_a_spreadsheet_has_saved_is_read(tmp_path):
+    """With a byte order mark, and in some countries with semicolons and decimal commas."""
+    run = RunDir(tmp_path)
+    rows = [
+        {"epoch": 1, "images": 10_000, "classifier": "mnist-0", "fcd": 2.5, "kid_std_error": None},
+        {"epoch": 2, "images": 10_000, "classifier": "mnist-0", "fcd": 1.0, "kid_std_error": 0.25},
+    ]
+    run.write_evaluation(rows)
+    text = run.evaluation_path.read_text()
+    assert "1,10000,mnist-0,2.5," in text and run.read_evaluation() == rows
+    for changed in [
+        text,
+        text.replace(",", ";").replace(".", ","),
+        text.replace("10000", "10000.0").replace("2.5,", "2.5,NaN"),  # as version 2.0 wrote
+    ]:
+        run.evaluation_path.write_text(changed, encoding="utf-8-sig")
+        assert run.read_evaluation() == rows
+        assert [type(value) for value in run.read_evaluation()[0].values()] == [
+            *(int, int, str, float, type(None))
+        ]
+    assert run.best_evaluated_epoch() == 2 and run.best_kept_epoch() is None
+    for damaged in ["epoch,fcd\n1.5,2\n", "epoch,fcd\n1,nan\n", "epoch;fcd\n1\n", "fcd\n2\n"]:
+        run.evaluation_path.write_text(damaged)
+        with pytest.raises(UserError, match="evaluation.csv is damaged"):
+            run.read_evaluation()
+
+
 @pytest.mark.parametrize(
     "table",
     ["\x00\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "epoch,step\n1,2,3\n", "step\n5\n"],

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +28,15 @@ def test_a_line_per_epoch_says_how_it_went_and_how_long_it_takes(capsys, epochs,
         f"epoch  3/{epochs}: generator 0.812, discriminator 1.200, D(x) 0.62, D(G(z)) 0.40,"
         f" 150.0 s, 400 images/s{left}\n"
     )
+
+
+def test_json_has_null_for_what_is_no_number(capsys):
+    """As no other parser takes NaN."""
+    console.say_json({"a": [1.5, float("nan")], "b": (float("inf"), True, None, "NaN", 3)})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": [1.5, None],
+        "b": [None, True, None, "NaN", 3],
+    }
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk always full")

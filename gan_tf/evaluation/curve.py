@@ -1,0 +1,163 @@
+"""The quality of a run, epoch by epoch: evaluation.csv, quality.png, and the best epoch's snapshot.
+
+All rows of evaluation.csv are measured in one way, as other figures do not compare: with the same
+number of images, by the same classifier, on the generator that draws the run's own samples.
+"""
+
+import warnings
+
+from gan_tf.config import TrainConfig, whole_number
+from gan_tf.evaluation.evaluate import (
+    COUNT,
+    FEWEST,
+    at,
+    check_seed,
+    evaluate_generator,
+    load_references,
+)
+from gan_tf.run import artifacts, checkpoints
+from gan_tf.run.rundir import RunDir, best_epoch
+from gan_tf.snapshots import Snapshot, load_snapshot
+from gan_tf.system import console
+from gan_tf.system.errors import UserError
+
+
+class QualityCurve:
+    """Measures a run while it is trained, and keeps the snapshot of its best epoch.
+
+    Args:
+      run: the run.
+      config: its choices.
+      count: how many images each epoch is measured with.
+
+    Raises:
+      UserError: as for `load_references`.
+    """
+
+    def __init__(self, run: RunDir, config: TrainConfig, count: int = COUNT):
+        self.run, self.config, self.count = run, config, count
+        self.references = load_references(config)
+        self.rows = []
+
+    def resume(self):
+        """Reads the rows of a run that resumes, before it trains an epoch that might be lost.
+
+        Raises:
+          UserError: evaluation.csv is damaged, or was measured in another way.
+        """
+        self.rows = self.run.read_evaluation()
+        if not _alike(self.rows, self.count, self.references.classifier.id):
+            raise UserError(
+                f"{self.run.evaluation_path} was measured with another number of images than"
+                f" {self.count}, or by another classifier than {self.references.classifier.id}:"
+                " measure its epochs again (gan-tf evaluate --all-epochs), move it away, or leave"
+                " out `evaluate_every`"
+            )
+
+    def add(self, snapshot: Snapshot, save_snapshot) -> dict:
+        """Measures the generator after an epoch.
+
+        The best epoch's snapshot is saved before the table says that it is the best, and the one
+        before it is removed after that. So whenever the process is killed, the best epoch in the
+        table has a snapshot; one that the user has asked for is never removed.
+
+        Args:
+          snapshot: of the epoch; its files are there already if the user has asked for them.
+          save_snapshot: called with the epoch if it is the best so far.
+
+        Returns:
+          The numbers of the new row of evaluation.csv.
+        """
+        epoch, asked_for = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
+        row = as_row(evaluate_generator(snapshot, self.references, self.count))
+        self.rows = [*(row for row in self.rows if row["epoch"] < epoch), row]
+        best = best_epoch(self.rows)
+        # Recorded, as the same run may resume with other epochs to keep.
+        row["kept_as_best"] = int(epoch == best)
+        for other in self.rows:
+            if other["epoch"] in asked_for:
+                other["kept_as_best"] = 0
+        if row["kept_as_best"]:
+            save_snapshot(epoch)
+        self.run.write_evaluation(self.rows)
+        for other in self.rows:
+            if other.get("kept_as_best") and other["epoch"] != best:
+                checkpoints.remove_snapshot(self.run, other["epoch"])
+        with artifacts.only_warned_of():
+            artifacts.write_quality(self.run)
+        return {
+            name: value for name, value in row.items() if name not in ("classifier", "kept_as_best")
+        }
+
+
+def evaluate_run(
+    run_dir,
+    count: int = COUNT,
+    seed: int = 0,
+    averaged: bool = True,
+    data_dir=None,
+    manual_dir=None,
+) -> list[dict]:
+    """Measures every snapshot of a run, and writes the figures into its evaluation.csv.
+
+    Rows of epochs whose generator is no longer kept stay. Where the new figures do not compare with
+    those, the table is left as it was, with a warning.
+
+    Args:
+      run_dir: folder of the run, which no other process may be training.
+      averaged: as for `load_snapshot`.
+      count, seed, data_dir, manual_dir: as for `evaluate_snapshot`.
+
+    Returns:
+      What `evaluate_snapshot` returns for each, in order of the epochs.
+
+    Raises:
+      UserError: as for `evaluate_snapshot`; or there is no snapshot, or evaluation.csv is damaged.
+    """
+    count = whole_number("count", count, at_least=FEWEST)
+    check_seed(seed)
+    run = RunDir(run_dir)
+    config, _ = run.read_config()
+    if not (epochs := run.snapshot_epochs()):
+        raise UserError(f"{run.snapshots} holds no snapshot yet")
+    with run.locked():
+        rows = {row["epoch"]: row for row in run.read_evaluation()}
+        references = load_references(at(config, data_dir, manual_dir))
+        lost = [row for epoch, row in rows.items() if epoch not in epochs]
+        reason = None
+        if config.ema_decay and not averaged:
+            reason = "it is of the averaged generator"
+        elif not _alike(lost, count, references.classifier.id):
+            reason = (
+                "it has epochs that cannot be measured again, with another number of images or by"
+                " another classifier"
+            )
+        if reason:
+            warnings.warn(f"{run.evaluation_path} is left as it is: {reason}")
+        results = []
+        for epoch in console.bar(epochs, "epochs"):
+            snapshot = load_snapshot(run_dir, epoch, averaged)
+            results.append(evaluate_generator(snapshot, references, count, seed))
+        if not reason:
+            for row in map(as_row, results):
+                rows[row["epoch"]] = rows.get(row["epoch"], {}) | row
+            run.write_evaluation(sorted(rows.values(), key=lambda row: row["epoch"]))
+            artifacts.write_quality(run)
+    return results
+
+
+def as_row(result: dict) -> dict:
+    """Returns a result as a row of evaluation.csv: each class share by itself."""
+    shares = {f"share_{index}": share for index, share in enumerate(result["class_shares"])}
+    single = {name: value for name, value in result.items() if not isinstance(value, list)}
+    return single | shares | {"memorised": int(result["memorised"])}
+
+
+def _alike(rows, count, classifier):
+    """Tells whether figures of a count and a classifier compare with those of rows.
+
+    Version 2.0 did not record the classifier.
+    """
+    return all(
+        row.get("images") == count and row.get("classifier") in (None, classifier) for row in rows
+    )

@@ -1,0 +1,136 @@
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import flip_a_bit, truncate
+
+from gan_tf import TrainConfig, UserError, data
+from gan_tf.data.synthetic import CLASSES
+from gan_tf.evaluation import classifier as module
+from gan_tf.evaluation.classifier import (
+    SHIPPED,
+    classifier_path,
+    load_classifier,
+    read_classifier,
+    train_classifier,
+)
+from gan_tf.evaluation.evaluate import training_features
+
+
+def test_the_shipped_classifier_is_as_small_and_as_good_as_documented():
+    assert SHIPPED.stat().st_size < 1e6
+    classifier = load_classifier(TrainConfig())
+    assert classifier.id == "fashion_mnist-f13183bf"
+    assert classifier.test_accuracy == pytest.approx(0.930, abs=5e-4)
+    assert classifier.class_names[0] == "T-shirt/top" and len(classifier.class_names) == 10
+
+
+def test_a_classifier_is_trained_once_and_then_read(data_dir):
+    config = TrainConfig(dataset="synthetic", data_dir=data_dir)
+    classifier = load_classifier(config)
+    record = json.loads(classifier_path(config).with_suffix(".json").read_text())
+    assert classifier.id == record["id"] == f"synthetic-{record['sha256'][:8]}"
+    assert classifier.class_names == record["class_names"] == list(CLASSES)
+    images, labels = data.load_labelled(config, "test")
+    features, found = classifier(data.scaled(images))
+    assert classifier.test_accuracy == np.mean(found == labels) > 0.3
+    assert features.shape == (1000, 64)
+    train_images, _ = data.load_labelled(config, "train")
+    features, _ = classifier(data.scaled(train_images))
+    assert np.sqrt(np.mean(features**2)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.fixture
+def kept(data_dir, tmp_path):
+    """A copy of the classifier's two files; the path of its weights."""
+    config = TrainConfig(dataset="synthetic", data_dir=data_dir)
+    for suffix in (".npz", ".json"):
+        shutil.copy(classifier_path(config).with_suffix(suffix), tmp_path)
+    return tmp_path / classifier_path(config).name
+
+
+def change_record(path, **changes):
+    record = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(record | changes))
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        flip_a_bit,
+        pipe,
+        Path.unlink,
+        lambda path: pipe(path.with_suffix(".json")),
+        lambda path: path.with_suffix(".json").write_text("[" * 100_000),
+        lambda path: path.with_suffix(".json").write_text("[1]"),
+        lambda path: change_record(path, id="x/../../../victim/evil"),
+        lambda path: change_record(path, id=["x"]),
+        lambda path: change_record(path, class_names=["bag"]),
+        lambda path: change_record(path, test_accuracy=None),
+    ],
+)
+def test_a_damaged_or_foreign_classifier_is_refused_by_name(kept, damage):
+    damage(kept)
+    with pytest.raises(UserError, match=f"{kept.name} or the .json beside it is missing or damag"):
+        read_classifier(kept)
+
+
+def test_what_cannot_be_kept_is_computed_and_warned_of_once(tmp_path, monkeypatch):
+    """As in a classroom, where the data folder is read-only."""
+    config = TrainConfig(dataset="synthetic", data_dir=tmp_path)
+    (tmp_path / "gan_tf").write_text("a file, as root may write anywhere")
+    monkeypatch.setattr(module.data.synthetic, "COUNT", 600)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
+        classifier = train_classifier(config, classifier_path(config), epochs=1)
+        images, _ = data.load_labelled(config, "train")
+        features = training_features(classifier, images, tmp_path / "gan_tf")
+    np.testing.assert_array_equal(features, classifier(data.scaled(images))[0])
+    (warning,) = warned
+    assert f"cannot write to {tmp_path / 'gan_tf'}" in str(warning.message)
+    assert os.listdir(tmp_path) == ["gan_tf"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        flip_a_bit,
+        pipe,
+        Path.unlink,
+        lambda path: path.write_bytes(b"PK\3\4 something else"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"False", b"True ", 1)),
+        lambda path: np.save(path, np.zeros([300, 64], np.float32)),
+    ],
+)
+def test_damaged_features_are_computed_again(data_dir, tmp_path, damage):
+    config = TrainConfig(dataset="synthetic", data_dir=data_dir)
+    classifier = load_classifier(config)
+    images = data.load_labelled(config, "test")[0][:300]
+    features = training_features(classifier, images, tmp_path)
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    np.testing.assert_array_equal(np.load(path), features)
+    damage(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a pipe cannot be replaced
+        np.testing.assert_array_equal(training_features(classifier, images, tmp_path), features)
+    if damage is not pipe:
+        assert path.read_bytes() == content
+        unable = dataclasses.replace(classifier, model=None)  # so that they can only be read
+        np.testing.assert_array_equal(training_features(unable, images, tmp_path), features)

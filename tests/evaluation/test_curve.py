@@ -1,0 +1,266 @@
+import csv
+import dataclasses
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import contents, refusal, small
+
+from gan_tf import TrainConfig, evaluate_run, evaluate_snapshot, load_snapshot
+from gan_tf.evaluation import curve as module
+from gan_tf.evaluation.curve import QualityCurve
+from gan_tf.evaluation.evaluate import as_text, evaluate_generator
+from gan_tf.models import make_generator
+from gan_tf.noise import make_fixed_noise
+from gan_tf.report import read_run
+from gan_tf.run import checkpoints
+from gan_tf.run.rundir import RunDir
+from gan_tf.snapshots import Snapshot
+
+COUNT = 1000
+
+
+@pytest.fixture(scope="module")
+def ranked(references):
+    """Four generators that nobody has trained, the one with the lowest FCD first."""
+    config = TrainConfig(dataset="synthetic")
+    fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
+    snapshots = []
+    for contrast in (1, 4, 16, 64):
+        generator = make_generator(config.latent_dim)
+        (kernel,) = generator.layers[-1].weights
+        kernel.assign(contrast * kernel)
+        snapshots.append(Snapshot(generator, fixed_noise, config, {}, None, "no run"))
+    fcd = [evaluate_generator(each, references, COUNT)["fcd"] for each in snapshots]
+    assert np.diff(sorted(fcd)).min() > 0.01
+    return [snapshots[place] for place in np.argsort(fcd)]
+
+
+@pytest.fixture
+def make_curve(references, tmp_path, monkeypatch):
+    """Begins, or resumes, the curve of a run in the same folder."""
+    monkeypatch.setattr(module, "load_references", lambda _: references)
+
+    def make(**choices):
+        config = TrainConfig(**{"epochs": 4, "snapshot_epochs": (4,)} | choices)
+        curve = QualityCurve(RunDir(tmp_path / "run"), config, COUNT)
+        curve.resume()
+        return curve
+
+    return make
+
+
+def finish(curve, epoch, snapshot):
+    """Does what training does after an epoch."""
+    run, noise = curve.run, snapshot.fixed_noise
+
+    def save(epoch):
+        checkpoints.save_snapshot(run, epoch, {"generator": snapshot.generator}, noise)
+
+    if epoch in {*curve.config.snapshot_epochs, curve.config.epochs}:
+        save(epoch)
+    return curve.add(dataclasses.replace(snapshot, epoch=epoch), save)
+
+
+@pytest.mark.parametrize("killed_after", [None, "save_snapshot", "write_evaluation", "add"])
+def test_the_best_epoch_is_kept_whenever_the_process_is_killed(
+    ranked, references, make_curve, monkeypatch, killed_after
+):
+    """In the second epoch, which is the best one: after each thing that is written."""
+    by_epoch = dict(enumerate([ranked[place] for place in (2, 0, 3, 1)], start=1))
+    finish(make_curve(), 1, by_epoch[1])
+    if killed_after:
+        curve = make_curve()
+        owner = {"save_snapshot": checkpoints, "write_evaluation": curve.run, "add": curve}
+        done = getattr(owner[killed_after], killed_after)
+
+        def kill(*arguments):
+            done(*arguments)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(owner[killed_after], killed_after, kill)
+            finish(curve, 2, by_epoch[2])
+        run = RunDir(curve.run.path)
+        assert run.best_evaluated_epoch() == run.best_kept_epoch() is not None
+    curve = make_curve()
+    for epoch in (2, 3, 4):
+        scores = finish(curve, epoch, by_epoch[epoch])
+    run = curve.run
+    assert run.best_evaluated_epoch() == run.best_kept_epoch() == 2
+    assert run.snapshot_epochs() == [2, 4]
+    rows = run.read_evaluation()
+    assert [(row["epoch"], row["kept_as_best"]) for row in rows] == [(1, 1), (2, 1), (3, 0), (4, 0)]
+    for row in rows:
+        result = evaluate_generator(by_epoch[row["epoch"]], references, COUNT)
+        shares = {f"share_{index}": share for index, share in enumerate(result["class_shares"])}
+        del result["class_names"], result["class_shares"], row["kept_as_best"]
+        assert row == result | shares | {"epoch": row["epoch"]}
+    assert scores == {name: value for name, value in row.items() if name != "classifier"}
+
+
+def test_a_snapshot_that_was_asked_for_stays_though_a_later_epoch_is_better(ranked, make_curve):
+    """By an earlier command, as its last epoch; or by a later one, which may ask for the best."""
+    best, second, third, fourth = ranked
+    finish(make_curve(epochs=1), 1, fourth)
+    finish(make_curve(), 2, third)
+    finish(make_curve(snapshot_epochs=(2,), epochs=5), 3, second)
+    curve = make_curve(epochs=5)
+    assert curve.run.snapshot_epochs() == [1, 2, 3]
+    finish(curve, 4, best)
+    assert curve.run.snapshot_epochs() == [1, 2, 4]
+
+
+def test_evaluating_a_run_measures_every_snapshot(run_copy, data_dir, in_process):
+    results = evaluate_run(run_copy, COUNT, seed=1, data_dir=data_dir)
+    assert results == [
+        evaluate_snapshot(load_snapshot(run_copy, epoch), COUNT, seed=1, data_dir=data_dir)
+        for epoch in (1, 2, 3)
+    ]
+    run = RunDir(run_copy)
+    with open(run.evaluation_path, newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["epoch"], row["images"]) for row in table] == [
+        ("1", "1000"),
+        ("2", "1000"),
+        ("3", "1000"),
+    ]
+    history = run.read_history()
+    for row, result, trained in zip(table, results, history, strict=True):
+        shares = [row.pop(f"share_{index}") for index in range(6)]
+        assert list(map(float, shares)) == result.pop("class_shares")
+        assert row.pop("memorised") == str(int(result.pop("memorised")))
+        assert row.pop("classifier") == result.pop("classifier")
+        del result["class_names"]
+        assert {name: float(cell) for name, cell in row.items()} == result
+        assert result["variety"] == pytest.approx(trained["variety"])
+    assert [row["fcd"] for row in read_run(run_copy).evaluation] == [
+        result["fcd"] for result in results
+    ]
+    assert run.best_evaluated_epoch() == run.best_kept_epoch()
+    assert run.quality_path.stat().st_size > 1000
+    before = contents(run_copy)
+    asked = ["--run-dir", run_copy, "--all-epochs", "--count=1000", "--seed=1"]
+    finished = in_process("evaluate", *asked, "--data-dir", data_dir)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    again = evaluate_run(run_copy, COUNT, seed=1, data_dir=data_dir)
+    assert finished.stdout == "\n\n".join(map(as_text, again)) + "\n"
+    assert contents(run_copy) == before
+
+
+def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, references):
+    run = RunDir(run_copy)
+    for epoch in (1, 2):
+        checkpoints.remove_snapshot(run, epoch)
+    lost = [{"epoch": epoch, "images": COUNT, "fcd": 9.0, "fcd_floor": 0.5} for epoch in (1, 2)]
+    run.write_evaluation([*lost, {"epoch": 3, "images": 10_000, "fcd": 1.0, "kept_as_best": 1}])
+    (result,) = evaluate_run(run_copy, COUNT, data_dir=data_dir)
+    rows = run.read_evaluation()
+    assert [(row["epoch"], row["images"], row["fcd"]) for row in rows] == [
+        (1, 1000, 9.0),
+        (2, 1000, 9.0),
+        (3, 1000, result["fcd"]),
+    ]
+    assert (rows[0]["fcd_floor"], rows[2]["kept_as_best"]) == (0.5, 1)
+    assert (rows[0]["classifier"], rows[2]["classifier"]) == (None, references.classifier.id)
+
+    before = run.evaluation_path.read_bytes()
+    with pytest.warns(UserWarning, match="is left as it is: .* another number of images"):
+        (other,) = evaluate_run(run_copy, COUNT + 1, data_dir=data_dir)
+    assert other["images"] == COUNT + 1
+    config, environment = run.read_config()
+    run.write_config(dataclasses.replace(config, ema_decay=0.5), environment)
+    with pytest.warns(UserWarning, match="is left as it is: it is of the averaged generator"):
+        evaluate_run(run_copy, COUNT, averaged=False, data_dir=data_dir)
+    assert run.evaluation_path.read_bytes() == before
+
+
+def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, in_process):
+    run = RunDir(tmp_path / "run")
+
+    def train(epochs):
+        kept = ["--snapshot-epochs=1", "--evaluate-every=1", f"--data-dir={data_dir}"]
+        return [*small(run.path), f"--epochs={epochs}", *kept]
+
+    finished = in_process(*train(1))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (first,), (trained,) = run.read_evaluation(), run.read_history()
+    assert (first["epoch"], first["images"]) == (1, 10_000)
+    assert first["variety"] == trained["variety"]
+    assert f"variety {trained['variety']:.2f}, FCD {first['fcd']:.2f}" in finished.stdout
+    (events,) = run.path.glob("events.out.tfevents.*")
+    scalars = {}
+    for record in tf.data.TFRecordDataset(str(events)).as_numpy_iterator():
+        for value in tf.compat.v1.Event.FromString(record).summary.value:
+            assert value.tag not in scalars
+            scalars[value.tag] = tf.make_ndarray(value.tensor)
+    for name, value in trained.items() | first.items():
+        if name not in ("classifier", "kept_as_best"):
+            assert scalars[name] == np.float32(value), name
+
+    run.write_evaluation([first | {"images": 1000}])  # as of `evaluate --all-epochs --count 1000`
+    before = contents(run.path)
+    assert "another number of images than 10000" in refusal(*train(2), run=in_process)
+    assert contents(run.path) == before
+    run.evaluation_path.write_text("epoch,fcd\n1\n")
+    assert "evaluation.csv is damaged" in refusal(*train(2), run=in_process)
+
+    run.write_evaluation([first])
+    text = run.evaluation_path.read_text().replace(",", ";").replace(".", ",")
+    run.evaluation_path.write_text(text, encoding="utf-8-sig")  # as a German spreadsheet saves it
+    finished = in_process(*train(2))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    again, second = run.read_evaluation()
+    assert again == first and second["epoch"] == 2
+    assert run.snapshot_epochs() == [1, 2]
+
+
+def test_the_best_epoch_is_the_best_one_that_can_be_drawn(run_copy, in_process):
+    run = RunDir(run_copy)
+    run.write_evaluation([{"epoch": epoch, "fcd": fcd} for epoch, fcd in [(1, 3), (2, 1), (3, 2)]])
+    finished = in_process("sample", "--run-dir", run_copy, "--epoch=best")
+    assert finished.stdout.endswith("64 images from epoch 2\n") and finished.stderr == ""
+    checkpoints.remove_snapshot(run, 2)  # as version 2.0 did not keep it
+    assert (run.best_evaluated_epoch(), run.best_kept_epoch()) == (2, 3)
+    finished = in_process("sample", "--run-dir", run_copy, "--epoch=best")
+    assert finished.stdout.endswith("64 images from epoch 3\n")
+    assert finished.stderr == "warning: epoch 2 was better than epoch 3, but is not kept\n"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", ["evaluation.csv", "quality.png"])
+def test_kill_9_before_or_after_the_table_loses_no_best_epoch(data_dir, tmp_path, launcher, name):
+    """The process is killed as it puts a file in place; then the same command resumes."""
+    run = RunDir(tmp_path / "run")
+    measured = ["--snapshot-epochs=2", "--epochs=2", "--evaluate-every=1"]
+    asked = [*small(run.path), *measured, f"--data-dir={data_dir}"]
+    kill = f"""
+import os, signal, sys
+def kill(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith({name!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+"""
+    assert launcher.run(*asked, prelude=kill).returncode == -signal.SIGKILL
+    assert run.snapshot_epochs() == [1] and run.checkpoint_steps() == [0]
+    assert run.best_evaluated_epoch() == (1 if name == "quality.png" else None)
+    assert launcher.run(*asked).returncode == 0
+    assert [row["epoch"] for row in run.read_evaluation()] == [1, 2]
+    best = run.best_evaluated_epoch()
+    assert run.best_kept_epoch() == best and run.snapshot_epochs() == sorted({best, 2})
+
+
+@pytest.mark.campaign
+def test_evaluating_while_training_changes_no_bit_of_it(data_dir, tmp_path, in_process):
+    runs = RunDir(tmp_path / "plain"), RunDir(tmp_path / "measured")
+    for run, flags in zip(runs, [[], ["--evaluate-every=1", f"--data-dir={data_dir}"]]):
+        assert in_process(*small(run.path, *flags), "--epochs=2").returncode == 0
+    plain, measured = (run.read_history() for run in runs)
+    for row, other in zip(plain, measured, strict=True):
+        for timed in ["seconds", "images_per_second"]:
+            del row[timed], other[timed]
+        assert row == other
+    for epoch in 1, 2:
+        grids = [run.sample_path(epoch).read_bytes() for run in runs]
+        assert grids[0] == grids[1]

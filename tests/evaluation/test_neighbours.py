@@ -1,0 +1,88 @@
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from helpers import small
+from PIL import Image
+
+from gan_tf import UserError, load_snapshot, write_neighbours
+from gan_tf.data import load_images, scaled
+from gan_tf.evaluation.neighbours import draw_neighbours
+from gan_tf.run.images import read_png
+
+CELL = 30 * 3  # pixels of an image and its gap, enlarged
+CAPTION = 24
+
+
+def images_of(panel, columns):
+    """Cuts a panel without its caption into images as they were."""
+    small = panel[:-CAPTION:3, ::3]
+    return [
+        [small[30 * row + 2 :, 30 * column + 2 :][:28, :28] for column in range(columns)]
+        for row in range(len(small) // 30)
+    ]
+
+
+def test_the_nearest_training_images_stand_beside_each_image():
+    train = np.random.default_rng(0).integers(0, 256, [40, 28, 28, 1], np.uint8)
+    copies = scaled(train[[7, 3]])
+    features = np.array([[0.0], [9.0]]), np.arange(40.0)[:, None]
+    drawn = draw_neighbours(copies, train, features)
+    width = CELL + 6, 5 * CELL + 6, 5 * CELL + 6
+    assert drawn.shape == (2 * CELL + 6 + CAPTION, sum(width))
+    drawn, by_pixels, by_features = np.split(drawn, np.cumsum(width)[:-1], axis=1)
+    for row, index in enumerate([7, 3]):
+        np.testing.assert_array_equal(images_of(drawn, 1)[row][0], train[index, :, :, 0])
+        np.testing.assert_array_equal(images_of(by_pixels, 5)[row][0], train[index, :, :, 0])
+        distances = [
+            np.linalg.norm(image.astype(float) - train[index, :, :, 0])
+            for image in images_of(by_pixels, 5)[row]
+        ]
+        everyone = np.linalg.norm(train.astype(float) - train[index], axis=(1, 2))[:, 0]
+        np.testing.assert_allclose(distances, np.sort(everyone)[:5])
+    np.testing.assert_array_equal(images_of(by_features, 5)[0], train[:5, :, :, 0])
+    assert draw_neighbours(copies, train[:3]).shape[1] == CELL + 6 + 3 * CELL + 6  # pixels only
+
+
+def test_the_command_draws_them_by_pixels_and_by_features(run_copy, data_dir, in_process):
+    asked = ["neighbours", "--run-dir", run_copy, "--count=3", "--seed=2"]
+    finished = in_process(*asked, "--data-dir", data_dir)
+    path = run_copy / "neighbours.png"
+    assert finished.stdout == (
+        f"{path}: 3 images from epoch 3, each with its nearest training images\n"
+    )
+    shown = read_png(path)
+    assert shown.shape == (3 * CELL + 6 + CAPTION, 11 * CELL + 18)
+    images = load_snapshot(run_copy).sample(3, seed=2)
+    np.testing.assert_allclose(scaled(shown[6:90:3, 6:90:3]), images[0, :, :, 0], atol=0.01)
+
+
+def test_own_pictures_are_compared_by_pixels(tmp_path, in_process):
+    folder, run_dir = tmp_path / "leaves", tmp_path / "run"
+    folder.mkdir()
+    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, [16, 28, 28])):
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+    where = [f"--dataset={folder}", f"--data-dir={tmp_path / 'data'}"]
+    flags = ["--max-images=16", "--epochs=1", *where]
+    assert in_process(*small(run_dir), *flags).returncode == 0
+    finished = in_process("neighbours", "--run-dir", run_dir, "--count=2")
+    assert finished.returncode == 0, finished.stderr
+    shown = imageio.imread(run_dir / "neighbours.png")
+    assert shown.shape == (2 * CELL + 6 + CAPTION, 6 * CELL + 12)
+    known = [imageio.imread(path) for path in folder.iterdir()]
+    for row in images_of(shown[:, CELL + 6 :], 5):
+        for image in row:
+            assert any(np.array_equal(image, picture) for picture in known)
+
+    for command in [["sample", "--class=bag"], ["evaluate", "--count=1000"]]:
+        refused = in_process(*command, "--run-dir", run_dir)
+        assert refused.returncode == 2 and refused.stdout == ""
+        assert refused.stderr.endswith(" has no test split and no classes to compare\n")
+        assert refused.stderr.count("\n") == 1
+    snapshot, again = load_snapshot(run_dir), tmp_path / "again.png"
+    images = load_images(snapshot.config)
+    write_neighbours(again, snapshot, count=2, images=images[..., 0])  # as of an array
+    assert again.read_bytes() == (run_dir / "neighbours.png").read_bytes()
+    (folder / "3.png").unlink()
+    for changed in (None, images[1:]):
+        with pytest.raises(UserError, match="are not those that the run was trained on"):
+            write_neighbours(again, snapshot, images=changed)
