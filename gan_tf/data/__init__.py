@@ -2,11 +2,22 @@
 
 from gan_tf.data.loading import (
     batches,
+    checksum,
     class_names,
     load_images,
     load_labelled,
+    own_images,
     prepared_dir,
     scaled,
 )
 
-__all__ = ["batches", "class_names", "load_images", "load_labelled", "prepared_dir", "scaled"]
+__all__ = [
+    "batches",
+    "checksum",
+    "class_names",
+    "load_images",
+    "load_labelled",
+    "own_images",
+    "prepared_dir",
+    "scaled",
+]

@@ -100,6 +100,37 @@ def prepared_dir(config: TrainConfig) -> Path:
     return Path(tfds.core.constants.DATA_DIR, "gan_tf")
 
 
+def own_images(images) -> np.ndarray:
+    """Returns images that were handed in, as `load_images` does.
+
+    Args:
+      images: `[count, 28, 28, 1]` or `[count, 28, 28]`, uint8 in [0, 255].
+
+    Returns:
+      `[count, 28, 28, 1]` uint8.
+
+    Raises:
+      UserError: they have another shape or type, or there is none.
+    """
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise UserError(f"`images` are no array: {error}") from error
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.shape[1:] != _SHAPE or not len(images):
+        raise UserError(
+            "`images` must be uint8 of shape [count, 28, 28] or [count, 28, 28, 1], not"
+            f" {images.dtype} of shape {list(images.shape)}"
+        )
+    return images
+
+
+def checksum(images: np.ndarray) -> str:
+    """Returns the SHA-256 of images, 64 hexadecimal digits."""
+    return hashlib.sha256(images.tobytes()).hexdigest()
+
+
 def batches(images: np.ndarray, batch_size: int, seed: int, epoch: int, first: int = 0):
     """Yields one epoch: every image once, in an order that depends on `seed` and `epoch` alone.
 
