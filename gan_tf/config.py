@@ -1,6 +1,7 @@
 """Every choice of a run in one frozen dataclass, checked when it is made."""
 
 import dataclasses
+import functools
 import math
 import operator
 import os
@@ -15,7 +16,7 @@ PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
 OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python
 # Choices that belong together, for `TrainConfig(**RECIPES["best"])` and `--recipe best`: the
-# homework's own, and those whose images docs/results.md found the best.
+# assignment's own, and those whose images docs/results.md found the best.
 RECIPES = {
     "homework": {},
     "best": {"learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999},
@@ -23,156 +24,6 @@ RECIPES = {
 # Fields that older versions had, each with the value that means the same as none.
 _DROPPED = {"label_smoothing": 0.0, "augment": False, "update": "simultaneous"}
 _MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
-
-
-def _choice(default, kind, help: str, decides_numbers: bool = True):
-    """A field of `TrainConfig`.
-
-    Args:
-      default: its value where none is given.
-      kind: type of the value, or of each one where there are several.
-      help: what it is, for `--help`.
-      decides_numbers: whether a run that goes on must have the same value as when it began.
-    """
-    metadata = {"kind": kind, "help": help, "decides_numbers": decides_numbers}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """What a training run is made of; the defaults reproduce the homework.
-
-    Each field is also a flag of `python train.py`. Everything random in a run follows from `seed`.
-
-    Raises:
-      UserError: a value is out of range or of the wrong type; the text names the argument.
-    """
-
-    epochs: int = _choice(50, int, "passes over the training images", decides_numbers=False)
-    batch_size: int = _choice(64, int, "images per training step; the homework asks for 16, 32, 64")
-    learning_rate: float = _choice(1e-4, float, "Adam's learning rate, the same for both networks")
-    seed: int = _choice(0, int, "where all randomness of the run starts")
-    latent_dim: int = _choice(100, int, "length of the generator's noise vector")
-    dataset: str = _choice(
-        "fashion_mnist",
-        str,
-        f"training images: {', '.join(DATASETS)}, another data set of TFDS with images of 28 x 28 x"
-        " 1, or a folder of pictures",
-    )
-    invert: bool = _choice(False, bool, "turn images that are dark on white into light on black")
-    data_dir: str | None = _choice(
-        None,
-        str,
-        "where TFDS keeps prepared data (TFDS's default if unset)",
-        decides_numbers=False,
-    )
-    manual_dir: str | None = _choice(
-        None,
-        str,
-        "folder with the data set's files, if already downloaded",
-        decides_numbers=False,
-    )
-    max_images: int | None = _choice(None, int, "train on the first N images only, for a quick try")
-    run_dir: str | None = _choice(
-        None, str, "folder of the run (runs/DATASET if unset)", decides_numbers=False
-    )
-    snapshot_epochs: tuple[int, ...] = _choice(
-        (10, 30, 50),
-        int,
-        "epochs after which the generator is kept; the last one always is",
-        decides_numbers=False,
-    )
-    evaluate_every: int | None = _choice(
-        None,
-        int,
-        "measure how good the images are after every N epochs (off if unset)",
-        decides_numbers=False,
-    )
-    fast: bool = _choice(
-        True, bool, "compute convolutions with fewer operations: the same result, up to rounding"
-    )
-    precision: str = _choice(
-        "float32", str, "of products in convolutions: " + ", ".join(PRECISIONS)
-    )
-
-    # What may make better images than the homework's choices; docs/results.md measures each.
-    beta_1: float = _choice(0.9, float, "Adam's decay of the mean gradient, for both networks")
-    discriminator_learning_rate: float | None = _choice(
-        None, float, "Adam's learning rate of the discriminator (--learning-rate if unset)"
-    )
-    ema_decay: float = _choice(
-        0.0, float, "draw from an average of the generator's weights, such as 0.999; 0 is off"
-    )
-
-    def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            self._set(name, whole_number(name, getattr(self, name), at_least=1))
-        self._set("latent_dim", whole_number("latent_dim", self.latent_dim, 1, _MOST_NOISE))
-        self._set("seed", whole_number("seed", self.seed, at_least=0, at_most=2**32 - 1))
-        if self.max_images is not None:
-            self._set("max_images", whole_number("max_images", self.max_images, at_least=1))
-            if self.batch_size > self.max_images:
-                raise UserError(
-                    f"`batch_size` {self.batch_size} is larger than `max_images` {self.max_images}"
-                )
-        if self.evaluate_every is not None:
-            self._set("evaluate_every", whole_number("evaluate_every", self.evaluate_every, 1))
-        self._set("learning_rate", _positive_number("learning_rate", self.learning_rate))
-        if self.discriminator_learning_rate is not None:
-            name = "discriminator_learning_rate"
-            self._set(name, _positive_number(name, self.discriminator_learning_rate))
-        for name in ("beta_1", "ema_decay"):
-            self._set(name, _share(name, getattr(self, name)))
-        self._set("dataset", _dataset(self.dataset))
-        if self.precision not in PRECISIONS:
-            raise UserError(
-                f"`precision` must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
-            )
-        for name in ("fast", "invert"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"`{name}` must be True or False, not {getattr(self, name)!r}")
-        self._set("snapshot_epochs", _epochs("snapshot_epochs", self.snapshot_epochs))
-        for name in ("run_dir", "data_dir", "manual_dir"):
-            if getattr(self, name) is not None:
-                self._set(name, folder_name(name, getattr(self, name)))
-
-    def _set(self, name, value):
-        object.__setattr__(self, name, value)  # the dataclass is frozen
-
-    @property
-    def has_image_folder(self) -> bool:
-        """Whether `dataset` is a folder of pictures."""
-        return self.dataset not in DATASETS and os.path.isdir(self.dataset)
-
-    @property
-    def run_folder(self) -> Path:
-        """The folder of the run: `run_dir`, or runs/DATASET where that is unset."""
-        if self.run_dir is not None:
-            return Path(self.run_dir)
-        name = Path(self.dataset).resolve().name if self.has_image_folder else self.dataset
-        return Path("runs", name.replace("/", "_").replace(":", "_"))
-
-    def differences(self, other: "TrainConfig") -> list[str]:
-        """Returns a text for each field that decides the numbers and is not the same in both.
-
-        The name of a folder of pictures does not: the pictures do, whose SHA-256 a run records.
-        """
-        return [
-            f"`{field.name}` is {getattr(self, field.name)}, was {getattr(other, field.name)}"
-            for field in dataclasses.fields(self)
-            if field.metadata["decides_numbers"]
-            and getattr(self, field.name) != getattr(other, field.name)
-            and not (field.name == "dataset" and self.has_image_folder)
-        ]
-
-
-def still_known(choices: dict) -> dict:
-    """Returns recorded fields of a `TrainConfig` without those that were dropped and unused."""
-    return {
-        name: value
-        for name, value in choices.items()
-        if name not in _DROPPED or value != _DROPPED[name]
-    }
 
 
 def whole_number(name: str, value, at_least: int, at_most: int | None = None) -> int:
@@ -196,15 +47,27 @@ def folder_name(name: str, value) -> str:
     return os.fspath(value)
 
 
-def _dataset(value) -> str:
+def _dataset(name, value) -> str:
     if isinstance(value, os.PathLike):  # a folder, though a data set may have the same name
         value = os.path.join(os.curdir, value)
     if not isinstance(value, str) or not value:
-        raise UserError(f"`dataset` must be a name or a folder, not {value!r}")
+        raise UserError(f"`{name}` must be a name or a folder, not {value!r}")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise UserError(f"`dataset` {value!a} is not UTF-8: rename the folder") from None
+        raise UserError(f"`{name}` {value!a} is not UTF-8: rename the folder") from None
+    return value
+
+
+def _precision(name, value) -> str:
+    if value not in PRECISIONS:
+        raise UserError(f"`{name}` must be one of {', '.join(PRECISIONS)}, not {value!r}")
+    return value
+
+
+def _flag(name, value) -> bool:
+    if not isinstance(value, bool):
+        raise UserError(f"`{name}` must be True or False, not {value!r}")
     return value
 
 
@@ -235,3 +98,179 @@ def _positive_number(name, value) -> float:
     if not (math.isfinite(computed) and computed > 0):
         raise UserError(f"`{name}` must be a finite float32 number above 0, not {value!r}")
     return number
+
+
+def _choice(default, kind, help: str, check, decides_numbers: bool = True):
+    """A field of `TrainConfig`.
+
+    Args:
+      default: its value where none is given.
+      kind: type of the value, or of each one where there are several.
+      help: what it is, for `--help`.
+      check: called with the name and a value, unless that is None by default; returns the value to
+        keep, or raises a UserError.
+      decides_numbers: whether a run that resumes must have the same value as when it began.
+    """
+    metadata = {"kind": kind, "help": help, "check": check, "decides_numbers": decides_numbers}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_count = functools.partial(whole_number, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is made of; the defaults reproduce the assignment.
+
+    Each field is also a flag of `python train.py`. Everything random in a run follows from `seed`.
+
+    Raises:
+      UserError: a value is out of range or of the wrong type; the text names the argument.
+    """
+
+    epochs: int = _choice(
+        50, int, "passes over the training images", check=_count, decides_numbers=False
+    )
+    batch_size: int = _choice(
+        64, int, "images per training step; the assignment asks for 16, 32, 64", check=_count
+    )
+    learning_rate: float = _choice(
+        1e-4, float, "Adam's learning rate, the same for both networks", check=_positive_number
+    )
+    seed: int = _choice(
+        0,
+        int,
+        "where all randomness of the run starts",
+        check=functools.partial(whole_number, at_least=0, at_most=2**32 - 1),
+    )
+    latent_dim: int = _choice(
+        100,
+        int,
+        "length of the generator's noise vector",
+        check=functools.partial(whole_number, at_least=1, at_most=_MOST_NOISE),
+    )
+    dataset: str = _choice(
+        "fashion_mnist",
+        str,
+        f"training images: {', '.join(DATASETS)}, another data set of TFDS with images of 28 x 28 x"
+        " 1, or a folder of pictures",
+        check=_dataset,
+    )
+    invert: bool = _choice(
+        False, bool, "turn images that are dark on white into light on black", check=_flag
+    )
+    data_dir: str | None = _choice(
+        None,
+        str,
+        "where TFDS keeps prepared data (TFDS's default if unset)",
+        check=folder_name,
+        decides_numbers=False,
+    )
+    manual_dir: str | None = _choice(
+        None,
+        str,
+        "folder with the data set's files, if already downloaded",
+        check=folder_name,
+        decides_numbers=False,
+    )
+    max_images: int | None = _choice(
+        None, int, "train on the first N images only, for a quick try", check=_count
+    )
+    run_dir: str | None = _choice(
+        None,
+        str,
+        "folder of the run (runs/DATASET if unset)",
+        check=folder_name,
+        decides_numbers=False,
+    )
+    snapshot_epochs: tuple[int, ...] = _choice(
+        (10, 30, 50),
+        int,
+        "epochs after which the generator is kept; the last one always is",
+        check=_epochs,
+        decides_numbers=False,
+    )
+    evaluate_every: int | None = _choice(
+        None,
+        int,
+        "measure how good the images are after every N epochs (off if unset)",
+        check=_count,
+        decides_numbers=False,
+    )
+    fast: bool = _choice(
+        True,
+        bool,
+        "compute convolutions with fewer operations: the same result, up to rounding",
+        check=_flag,
+    )
+    precision: str = _choice(
+        "float32", str, "of products in convolutions: " + ", ".join(PRECISIONS), check=_precision
+    )
+
+    # What may make better images than the assignment's choices; docs/results.md measures each.
+    beta_1: float = _choice(
+        0.9, float, "Adam's decay of the mean gradient, for both networks", check=_share
+    )
+    discriminator_learning_rate: float | None = _choice(
+        None,
+        float,
+        "Adam's learning rate of the discriminator (as for the generator if unset)",
+        check=_positive_number,
+    )
+    ema_decay: float = _choice(
+        0.0,
+        float,
+        "draw from an average of the generator's weights, such as 0.999; 0 is off",
+        check=_share,
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.default is not None:
+                value = field.metadata["check"](field.name, value)
+                object.__setattr__(self, field.name, value)  # the dataclass is frozen
+        if self.max_images is not None and self.batch_size > self.max_images:
+            raise UserError(
+                f"`batch_size` {self.batch_size} is larger than `max_images` {self.max_images}"
+            )
+
+    @property
+    def has_image_folder(self) -> bool:
+        """Whether `dataset` is a folder of pictures."""
+        return self.dataset not in DATASETS and os.path.isdir(self.dataset)
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run: `run_dir`, or runs/DATASET where that is unset."""
+        if self.run_dir is not None:
+            return Path(self.run_dir)
+        name = Path(self.dataset).resolve().name if self.has_image_folder else self.dataset
+        return Path("runs", name.replace("/", "_").replace(":", "_"))
+
+    def differences(self, other: "TrainConfig") -> list[str]:
+        """Returns a text for each field that decides the numbers and is not the same in both.
+
+        The name of a folder of pictures does not: the pictures do, whose SHA-256 a run records.
+        """
+        return [
+            f"`{field.name}` is {getattr(self, field.name)}, was {getattr(other, field.name)}"
+            for field in dataclasses.fields(self)
+            if field.metadata["decides_numbers"]
+            and getattr(self, field.name) != getattr(other, field.name)
+            and not (field.name == "dataset" and self.has_image_folder)
+        ]
+
+
+TrainConfig.__doc__ = (TrainConfig.__doc__ or "") + "\n    Attributes:\n"
+for _field in dataclasses.fields(TrainConfig):
+    TrainConfig.__doc__ += f"      {_field.name}: {_field.metadata['help']}.\n"
+
+
+def still_known(choices: dict) -> dict:
+    """Returns recorded fields of a `TrainConfig` without those that were dropped and unused."""
+    return {
+        name: value
+        for name, value in choices.items()
+        if name not in _DROPPED or value != _DROPPED[name]
+    }

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import os
+import pydoc
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,12 @@ def test_only_what_decides_the_numbers_makes_a_difference(field):
     value, default = OTHER_VALUES[field], getattr(TrainConfig(), field)
     expected = [] if field in MAY_CHANGE else [f"`{field}` is {value}, was {default}"]
     assert other.differences(TrainConfig()) == expected
+
+
+def test_help_explains_each_field():
+    lines = pydoc.render_doc(TrainConfig).splitlines()
+    for field in dataclasses.fields(TrainConfig):
+        assert any(f"{field.name}: {field.metadata['help']}" in line for line in lines), field.name
 
 
 def test_a_recipe_is_nothing_but_values_of_fields():

@@ -42,7 +42,7 @@ from PIL import Image
 import gan_tf
 from gan_tf.run.rundir import RunDir
 
-EAGER_TO_SAVE = "gan_tf.training.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
+EAGER_TO_SAVE = "gan_tf.recording.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
 LAST = f"ckpt-{3 * SMALL_STEPS}"
 KILLS = 12
 campaign = pytest.mark.campaign
@@ -155,7 +155,7 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     gate.unlink()
     stopped = launcher.wait()
     assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
-    assert f"going on after step {saved}," in stopped.stdout
+    assert f"resuming after step {saved} " in stopped.stdout
     assert newest_step(run.path) == held + 1
     # 1, 19: the newest checkpoint is damaged; the run comes from another TensorFlow and gan_tf 1.0.
     truncate(run.checkpoint_path(held + 1).with_suffix(".data-00000-of-00001"))
@@ -166,7 +166,7 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     finished = launcher.run(*small(run.path))
     assert finished.returncode == 0, finished.stderr
     damaged, other = finished.stderr.splitlines()
-    assert f"{run.checkpoint_path(held + 1)} cannot be read, going on from ckpt-10" in damaged
+    assert f"{run.checkpoint_path(held + 1)} cannot be read, resuming from ckpt-10" in damaged
     assert f"tensorflow is {tf.__version__}, was 2.0.0" in other
     assert_same_outcome(run.path, small_run)
     assert epochs_on_the_board(run.path) == {1, 2, 3}
@@ -190,7 +190,7 @@ def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     assert finished.returncode == 0, finished.stderr
     (warning,) = finished.stderr.splitlines()
     assert f"warning: {run_copy / 'checkpoints' / LAST} cannot be read" in warning
-    assert "going on after step 10, 2 epochs and 0 steps" in finished.stdout
+    assert "resuming after step 10 (2 epochs and 0 steps)" in finished.stdout
     assert_same_outcome(run_copy, small_run)
 
 
@@ -280,7 +280,7 @@ def test_06_a_finished_run_may_grow_and_keep_other_epochs(
     for flags in [["--epochs=1", "--snapshot-epochs", "1"], []]:
         finished = launcher.run(*small(tmp_path, *flags))
         assert (finished.returncode, finished.stderr) == (0, "")
-    assert "going on after step 5, 1 epochs and 0 steps" in finished.stdout
+    assert "resuming after step 5 (1 epochs and 0 steps)" in finished.stdout
     assert_same_outcome(tmp_path, small_run)
     before = contents(tmp_path)
     said = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
@@ -507,13 +507,13 @@ def test_10_signals_save_in_mid_epoch_and_the_same_command_goes_on(small_run, tm
         gate.unlink()
         stopped = launcher.wait()
         assert (stopped.returncode, stopped.stderr) == (code, said)
-        assert f"going on after step {saved}," in stopped.stdout or saved == 0
+        assert f"resuming after step {saved} " in stopped.stdout or saved == 0
         saved = newest_step(folder)
         assert saved == held + 1  # the step that the signal came in was done to its end
         assert saved % SMALL_STEPS > 0  # not where a save was due
     finished = launcher.run(*small(folder))
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert f"going on after step {saved}," in finished.stdout
+    assert f"resuming after step {saved} " in finished.stdout
     assert_same_outcome(folder, small_run)
 
 
@@ -547,7 +547,7 @@ def test_10_a_second_ctrl_c_stops_at_once_and_loses_nothing_saved(small_run, tmp
     assert newest_step(tmp_path) >= SMALL_STEPS + 1
     finished = launcher.run(*small(tmp_path))
     assert finished.returncode == 0, finished.stderr
-    assert "going on after step" in finished.stdout
+    assert "resuming after step" in finished.stdout
     assert_same_outcome(tmp_path, small_run)
 
 
@@ -859,5 +859,5 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     assert f"tensorflow is {tf.__version__}, was 2.0.0" in warning
     assert "onednn is False, was True" in warning
     assert f"threads is 1, was {threads}" in warning or threads == 1
-    assert "going on after step 10" in finished.stdout
+    assert "resuming after step 10 " in finished.stdout
     assert [row["epoch"] for row in RunDir(run_copy).read_history()] == [1, 2, 3]

@@ -11,7 +11,7 @@ from helpers import ROOT
 # not there yet is no error; a file that is not named here is.
 ORDER = [
     *["__main__", "cli", "commands"],
-    *["training", "benchmark", "report", "evaluation", "export", "snapshots"],
+    *["training", "recording", "benchmark", "report", "evaluation", "export", "snapshots"],
     *["distributed", "gan"],
     "run",
     *["models", "losses", "noise", "fast_layers", "data"],

@@ -60,7 +60,7 @@ class Cluster:
         self.addresses = addresses
         self.index = index
         self.lost = None
-        self.advice = "the same command on all machines starts again"
+        self.advice = lambda: "the same command on all machines starts again"
         self._hello = {"index": index, "addresses": addresses, "facts": facts}
         self._join_seconds = join_seconds
         self._lines = {}  # by index of the worker at the other end
@@ -123,7 +123,7 @@ class Cluster:
         self._changed.wait(_GRACE_SECONDS)
         if not self.lost:
             return RunFailed(
-                f"the workers have lost one another ({one_line(error)}); {self.advice}"
+                f"the workers have lost one another ({one_line(error)}); {self.advice()}"
             )
         return RunFailed(self._loss())
 
@@ -297,7 +297,7 @@ class Cluster:
             self._changed.set()
 
     def _loss(self):
-        return f"{self.lost}; {self.advice}"
+        return f"{self.lost}; {self.advice()}"
 
     def _close(self):
         for line in list(self._lines.values()):

@@ -4,7 +4,6 @@
 `OneProcess`, which does nothing.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -18,6 +17,7 @@ from gan_tf.distributed import addresses
 from gan_tf.distributed.cluster import Cluster
 from gan_tf.distributed.step import SharedGan
 from gan_tf.gan import Gan
+from gan_tf.run.rundir import RunDir
 from gan_tf.system import console
 from gan_tf.system.errors import UserError
 
@@ -34,7 +34,7 @@ _BROKEN = (
 )
 
 
-def start(kind: str | None, config: TrainConfig, join_seconds: int):
+def start(kind: str | None, config: TrainConfig, join_seconds: int) -> "OneProcess":
     """Returns the context manager in which a run trains: alone, or together with other workers.
 
     Entering waits for all workers. It must come before TensorFlow's first operation.
@@ -67,7 +67,7 @@ def start(kind: str | None, config: TrainConfig, join_seconds: int):
     for field in dataclasses.fields(config):
         if field.metadata["decides_numbers"]:
             facts[f"`{field.name}`"] = getattr(config, field.name)
-    return _Workers(Cluster(there, index, facts, join_seconds))
+    return _Workers(Cluster(there, index, facts, join_seconds), RunDir(config.run_folder))
 
 
 class OneProcess:
@@ -76,12 +76,10 @@ class OneProcess:
     Attributes:
       replicas: into how many shares a batch is divided.
       is_chief: whether this process writes the run's files and speaks for the run.
-      several: whether there are other processes.
     """
 
     replicas = 1
     is_chief = True
-    several = False
 
     def __enter__(self):
         return self
@@ -93,23 +91,19 @@ class OneProcess:
         """Returns the networks, ready for `train_step`."""
         return Gan(config)
 
-    def any(self, *flags) -> tuple:
-        """Reports of each flag whether any worker has raised it, the same on all workers."""
-        return flags
+    def any(self, flag: bool) -> bool:
+        """Returns whether any worker's flag is true, once all have come to this point."""
+        return flag
+
+    def meet(self):
+        """Waits for all workers to come to this point."""
+        self.agree("", None)
 
     def agree(self, what: str, value):
         """Waits for all workers to come to this point; raises RunFailed if their values differ."""
 
     def agree_on_weights(self, gan: Gan, when: str):
         """Raises RunFailed unless all workers' variables are equal to the last bit."""
-
-    @contextlib.contextmanager
-    def chief_first(self):
-        """Lets the chief go through the block before all others, who find what it has made."""
-        yield
-
-    def saved(self, step: int):
-        """Takes note of where the run would go on."""
 
     def leave(self):
         """Parts with the others, at a point to which all have come."""
@@ -143,10 +137,12 @@ class _Mirrored(_Distributed):
 class _Workers(_Distributed):
     """Processes on one machine or several, one for each address of a cluster."""
 
-    several = True
-
-    def __init__(self, cluster):
+    def __init__(self, cluster, run):
         self._cluster = cluster
+        cluster.advice = lambda: (
+            "the same command on all machines goes on from step"
+            f" {max(run.checkpoint_steps(), default=0)}"
+        )
         self.is_chief = cluster.index == 0
 
     def __enter__(self):
@@ -168,17 +164,17 @@ class _Workers(_Distributed):
             raise explained from error
         self._cluster.__exit__(kind, error, traceback)
 
-    def any(self, *flags):
-        return tuple((self._sum(tf.constant(flags, tf.float32)) > 0).numpy().tolist())
+    def any(self, flag):
+        return float(self._sum(tf.constant(float(flag)))) > 0
 
     @tf.function
-    def _sum(self, values):
-        def on_replica(values):
+    def _sum(self, value):
+        def on_replica(value):
             context = tf.distribute.get_replica_context()
-            values = tf.identity(values)  # on a device of its own, which an argument has not
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+            value = tf.identity(value)  # on a device of its own, which an argument has not
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-        total = self._strategy.run(on_replica, args=(values,))
+        total = self._strategy.run(on_replica, args=(value,))
         return self._strategy.experimental_local_results(total)[0]
 
     def agree(self, what, value):
@@ -186,17 +182,6 @@ class _Workers(_Distributed):
 
     def agree_on_weights(self, gan, when):
         self._cluster.agree(f"the networks {when}", checksum(gan))
-
-    @contextlib.contextmanager
-    def chief_first(self):
-        if not self.is_chief:
-            self._cluster.agree("", None)
-        yield
-        if self.is_chief:
-            self._cluster.agree("", None)
-
-    def saved(self, step):
-        self._cluster.advice = f"the same command on all machines goes on from step {step}"
 
     def leave(self):
         self._cluster.leave()

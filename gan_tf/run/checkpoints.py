@@ -60,7 +60,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
             reasons[path] = one_line(error)
             continue
         for unreadable, reason in reasons.items():
-            warnings.warn(f"{unreadable} cannot be read, going on from {path.name} ({reason})")
+            warnings.warn(f"{unreadable} cannot be read, resuming from {path.name} ({reason})")
         return step
     if steps and steps != [0]:  # one of step 0 alone is a run that was killed as it began
         names = ", ".join(f"{path.name}: {reason}" for path, reason in reasons.items())

