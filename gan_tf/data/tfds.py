@@ -134,12 +134,13 @@ def _find(config, tfds):
 def _builder(config, tfds):
     try:
         builder = tfds.builder(config.dataset, data_dir=config.data_dir)
-    # An AssertionError for a version that it does not have.
-    except (ImportError, AttributeError, ValueError, AssertionError) as error:
-        reason = str(error).rpartition('": ')[2].strip().partition("\n")[0]
+    except AssertionError as error:  # it does not have this version; its text lists those it has
+        reason = str(error).rpartition('": ')[2]
+        raise UserError(f"`dataset` {config.dataset!r} is not to be had: {reason}") from error
+    except (ImportError, AttributeError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
             f"`dataset` {config.dataset!r} is neither a folder of pictures nor a data set of"
-            f" TensorFlow Datasets ({reason}): take {', '.join(DATASETS)}, or a folder"
+            f" TensorFlow Datasets: take {', '.join(DATASETS)}, or a folder"
         ) from error
     features = builder.info.features
     image = features["image"] if features is not None and "image" in features else None
