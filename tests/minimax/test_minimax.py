@@ -167,11 +167,11 @@ def test_formulas_for_a_terminal_and_for_a_page():
     for game, text, printed in (
         (QuadraticGame(4, 4, -1), "4 x^2 - xy - 4 y^2", "4x² − xy − 4y²"),
         (QuadraticGame(-1, 0, 2.5), "-x^2 + 2.5 xy", "−x² + 2.5xy"),
-        (QuadraticGame(0, -1e-9, 1), "xy + 1e-09 y^2", "xy + 1e-09 y²"),
+        (QuadraticGame(0, -1e-9, 1), "xy + 1e-09 y^2", "xy + 1·10⁻⁹ y²"),
     ):
         assert minimax.formula(game) == text
         assert typeset(text) == printed
-    assert typeset("y0 <- non-zero, step_x <= -8 y") == "y₀ ← non-zero, η_x ≤ −8y"
+    assert typeset("y0 <- non-zero, step_x <= -8 y, 2e+30") == "y₀ ← non-zero, η_x ≤ −8y, 2·10³⁰"
 
 
 # ------------------------------------------------------------- a step, its matrix, and what follows
