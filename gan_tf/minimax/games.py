@@ -121,15 +121,20 @@ def linear_form(*terms):
 
 def typeset(text):
     """Returns what a terminal shows, such as `step_x <= 4 x^2`, as it is printed: η_x ≤ 4x²."""
+    superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    text = re.sub(r"\^\d", lambda power: power[0][1:].translate(superscript), text)
+    text = re.sub(
+        r"(?<=\d)e([+-]\d+)",
+        lambda exponent: "·10" + str(int(exponent[1])).translate(superscript),
+        text,
+    )
     for pattern, sign in (
         ("step_", "η_"),
-        (r"\^2", "²"),
-        (r"\^t", "ᵗ"),
         (r"\b([xy])0\b", r"\1₀"),
         ("<=", "≤"),
         ("<-", "←"),
-        (r"(?<!\w)-", "−"),  # not in a word, nor in 1e-30
-        (r"(?<=\d)(?<!e[+-]\d\d)\s(?=[xyη])", ""),
+        (r"(?<!\w)-", "−"),  # not the hyphen in a word
+        (r"(?<=[0-9])\s(?=[xyη])", ""),
     ):
         text = re.sub(pattern, sign, text)
     return text

@@ -19,7 +19,7 @@ def toy() -> dict:
     games = [HOMEWORK_GAME, BILINEAR_GAME, QuadraticGame(4.0, 4.0, 8.0)]
     return {
         "sections": sections(),
-        "games": [formula(game) for game in games],
+        "games": [typeset(formula(game)) for game in games],
         "rates": {
             name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
             for name in DYNAMICS

@@ -167,11 +167,11 @@ def test_formulas_for_a_terminal_and_for_a_page():
     for game, text, printed in (
         (QuadraticGame(4, 4, -1), "4 x^2 - xy - 4 y^2", "4x² − xy − 4y²"),
         (QuadraticGame(-1, 0, 2.5), "-x^2 + 2.5 xy", "−x² + 2.5xy"),
-        (QuadraticGame(0, -1e-9, 1), "xy + 1e-09 y^2", "xy + 1e-09 y²"),
+        (QuadraticGame(0, -1e-9, 1), "xy + 1e-09 y^2", "xy + 1·10⁻⁹ y²"),
     ):
         assert minimax.formula(game) == text
         assert typeset(text) == printed
-    assert typeset("y0 <- non-zero, step_x <= -8 y") == "y₀ ← non-zero, η_x ≤ −8y"
+    assert typeset("y0 <- non-zero, step_x <= -8 y, 2e+30") == "y₀ ← non-zero, η_x ≤ −8y, 2·10³⁰"
 
 
 # ------------------------------------------------------------- a step, its matrix, and what follows
@@ -248,40 +248,15 @@ def test_a_verdict_agrees_with_the_digits_beside_it():
 
 
 def test_descent_ascent_multiplies_each_player_by_its_own_factor():
-    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -1), 1 / 16, 3 / 16, 40)
-    powers = np.arange(41)
-    np.testing.assert_array_equal(run.trajectory[:, 0], 0.5**powers)  # 1 - 8/16
-    np.testing.assert_array_equal(run.trajectory[:, 1], -((-0.5) ** powers))  # 1 - 24/16
-    assert run.diverged_at is None
-
-
-def test_one_step_at_an_eighth_and_a_two_cycle_at_a_quarter():
-    once = minimax.simulate(HOMEWORK_GAME, "simultaneous", (0.3, -0.7), 1 / 8, 1 / 8, 1)
-    assert once.trajectory[1].tolist() == [0, 0]
-    cycle = minimax.simulate(
-        HOMEWORK_GAME, "simultaneous", (0.3, -0.7), 1 / 4, 1 / 4, 100
-    ).trajectory
-    np.testing.assert_array_equal(cycle[::2], np.tile([0.3, -0.7], (51, 1)))
-    np.testing.assert_array_equal(cycle[1::2], np.tile([-0.3, 0.7], (50, 1)))
+    """1 - 8 step, in arithmetic that is exact here: at 1/8 there in one step, at 1/4 a cycle."""
+    for step_x, step_y in ((1 / 16, 3 / 16), (1 / 8, 1 / 4), (1 / 4, 1 / 8)):
+        run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -0.75), step_x, step_y, 40)
+        powers = np.arange(41)
+        np.testing.assert_array_equal(run.trajectory[:, 0], (1 - 8 * step_x) ** powers)
+        np.testing.assert_array_equal(run.trajectory[:, 1], -0.75 * (1 - 8 * step_y) ** powers)
+        assert run.diverged_at is None
     for player in ("x", "y", "both"):
         assert minimax.step_size_range(HOMEWORK_GAME, player) == (0.0, 0.25)
-
-
-def test_descent_diverges_but_from_y_0():
-    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 1), 1 / 8, 1 / 8, 1000)
-    assert run.trajectory[:, 1].tolist() == [2.0**step for step in range(100)]
-    assert run.diverged_at == 100  # 2^99 < 1e30 < 2^100
-    run = minimax.simulate(HOMEWORK_GAME, "descent_on_both", (1, 0), 0.249, 1e3, 400)
-    assert abs(run.trajectory[-1, 0]) < 0.05 and not run.trajectory[:, 1].any()
-
-
-@pytest.mark.parametrize("step_size, ends", [(3 / 16, 1e-30), (5 / 16, 1e15)])
-def test_f_stays_0_whether_the_players_converge_or_diverge(step_size, ends):
-    run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -1), step_size, step_size, 60)
-    assert not HOMEWORK_GAME.value(*run.trajectory.T).any()
-    gap = HOMEWORK_GAME.duality_gap(*run.trajectory.T)
-    np.testing.assert_array_equal(gap, 4 * (run.trajectory**2).sum(axis=1))
-    assert gap[-1] < ends if ends < 1 else gap[-1] > ends
 
 
 # --------------------------------------------------------------------- what docs/minimax.md proves
@@ -328,14 +303,6 @@ def test_best_rates_of_the_docs():
     assert minimax.predicted_rate(ROTATING_GAME, "simultaneous", 0.24, 0.05) == pytest.approx(
         0.465, abs=5e-4
     )
-
-
-@quickly
-@given(st.floats(0.05, 1.95))
-def test_alternating_conserves_its_ellipse(step):
-    x, y = minimax.simulate(BILINEAR_GAME, "alternating", (1, 0.3), step, step, 200).trajectory.T
-    conserved = x**2 + y**2 - step * x * y
-    np.testing.assert_allclose(conserved, conserved[0], rtol=1e-9)
 
 
 def test_a_double_eigenvalue_on_the_circle_is_no_bound():
@@ -405,7 +372,7 @@ def test_the_widest_arguments_neither_warn_nor_overflow(dynamics):
     assert run.trajectory.tolist() == [[1e-30, 0]] + [[1e-30, pytest.approx(0)]] * 10
 
 
-def test_dynamics_play_a_game_given_by_two_gradients():
+def test_a_game_may_be_any_two_gradients():
     # f = x^4 + 3xy - y^4; NumPy functions, whose overflow would warn
     game = SimpleNamespace(
         gradient_x=lambda x, y: np.power(4.0 * x, 3) / 16 + 3 * y,
@@ -417,13 +384,9 @@ def test_dynamics_play_a_game_given_by_two_gradients():
     for dynamics in DYNAMICS:
         run = minimax.simulate(game, dynamics, (3, 3), 10, 10, 100)
         assert run.diverged_at is not None and np.isfinite(run.trajectory).all()
-    for not_finite in (math.nan, math.inf):
-        game = SimpleNamespace(
-            gradient_x=lambda x, y: x,
-            gradient_y=lambda x, y, value=not_finite: value if y > 2 else 1.0,
-        )
-        run = minimax.simulate(game, "simultaneous", (1, 1), 0.5, 0.5, 100)  # y: 1, 1.5, 2, 2.5, -
-        assert run.diverged_at == 4 and run.trajectory[:, 1].tolist() == [1, 1.5, 2, 2.5]
+    game.gradient_x, game.gradient_y = lambda x, y: x, lambda x, y: math.nan if y > 2 else 1.0
+    run = minimax.simulate(game, "simultaneous", (1, 1), 0.5, 0.5, 100)  # y: 1, 1.5, 2, 2.5, -
+    assert run.diverged_at == 4 and run.trajectory[:, 1].tolist() == [1, 1.5, 2, 2.5]
 
 
 @pytest.mark.parametrize(

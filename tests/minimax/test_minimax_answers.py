@@ -132,32 +132,22 @@ def who_gains(case, players=""):
 
 
 def runs(dynamics, case, text):
-    found = re.findall(r"from (\S+ \S+) a run(?: of \(b\))? is at (\S+ \S+) after step (\d+)", text)
-    assert len(found) == len(text.split("; "))
-    x0, y0 = case.start[0] or 1, case.start[1] or 1
-    for (start, end, steps), part in zip(found, text.split("; ")):
-        exact_start = next(
-            known
-            for known in (case.start, (x0, -y0), (x0, 0), (0, y0))
-            if eval(start) == (about(known[0], 3), about(known[1], 3))
-        )
-        point = np.array([Decimal(value) for value in exact_start], dtype=object)
-        largest = max(map(abs, point))
-        for _ in range(int(steps)):
-            point = case.matrix(dynamics) @ point
-            largest = max(largest, *map(abs, point))
-        rounding = 1e-6 * float(largest)
-        assert eval(end.rstrip(",")) == pytest.approx(tuple(map(float, point)), 0.006, rounding)
-        if beyond := re.search(r"beyond 1e\+30 at step (\d+)", part):
+    one_step, game = case.matrix(dynamics), case.exact
+    pattern = r"from (\(.*?\)) a run.*? is at (\(.*?\)) after step (\d+)(.*)"
+    for start, end, steps, rest in [re.match(pattern, run).groups() for run in text.split("; ")]:
+        start, end = (np.array([*map(Decimal, eval(point))]) for point in (start, end))
+        many_steps = np.linalg.matrix_power(one_step, int(steps))
+        point, reach = many_steps @ start, abs(many_steps) @ abs(start)
+        assert (abs(end - point) <= reach * Decimal("0.02")).all()  # start and end: three digits
+        if beyond := re.search(r"beyond 1e\+30 at step (\d+)", rest):
             assert int(beyond[1]) == int(steps) + 1
-            assert max(map(abs, case.matrix(dynamics) @ point)) > Decimal("0.99e30")
+            assert max(abs(one_step @ many_steps) @ abs(start)) > Decimal("0.98e30")
         else:
             assert int(steps) == case.steps
-        if "f = " in part:
-            x, y = (abs(float(value)) + rounding for value in point)
-            terms = abs(case.game.a) * x * x + abs(case.game.c) * x * y + abs(case.game.b) * y * y
-            f = float(part.split("f = ")[1])
-            assert f == pytest.approx(float(case.exact.value(*point)), 0.006, 1e-5 * terms)
+        if "f = " in rest:
+            f, (x, y) = Decimal(rest.split("f = ")[1]), reach
+            terms = abs(game.a) * x * x + abs(game.c) * x * y + abs(game.b) * y * y
+            assert abs(f - game.value(*point)) <= terms * Decimal("0.05")
 
 
 def rule(case, player, own, sign, step, gradient, factor=None):
@@ -208,21 +198,19 @@ def measured_rates(case, text):
 def diverging(case, fate):
     end = case.far_along((0.7, 0.3))
     assert max(map(abs, end)) > 1e20
-    if max(map(abs, case.matrix("descent_on_both").ravel())) > 100:
-        return  # two large factors may part after more steps than can be computed here
-    falls = True
+    value = -1.0
     if fate != "f falls without bound.":
         half, again = re.fullmatch(
-            "f falls without bound if (.*) < 1, rises without bound if (.*) > 1, and at equality"
-            r" the start decides\.",
-            fate,
+            r".* bound if (.*) < 1, rises .* if (.*) > 1, and .*", fate
         ).groups()
         value = evaluated(half, step_x=case.sizes[0], step_y=case.sizes[1])
         assert half == again
-        if abs(value - 1) < 0.01:
-            return
-        falls = value < 1
-    assert (case.exact.value(*end) < -1e9) == falls == (case.exact.value(*end) < 1e9)
+    # Two large factors, or two that are almost equal, part after more steps than can be computed.
+    if max(map(abs, case.matrix("descent_on_both").ravel())) < 100 and abs(value - 1) > 0.01:
+        assert (case.exact.value(*end) < -1e9) == (value < 1) == (case.exact.value(*end) < 1e9)
+        assert report(case.game, (1, 1), *case.sizes, 1)["descent_on_both"]["f_falls"] == (
+            value < 1
+        )
 
 
 def exception_on_an_axis(case, resting, again, moving, step, high):
@@ -243,21 +231,17 @@ def exceptional_line(case):
 def extremum(case, kind):
     sign = {"minimum": 1, "maximum": -1}[kind]
     for x in np.linspace(-1, 1, 9):
-        for point in ((x, 1), (1, x)):
-            assert sign * case.game.value(*point) > 0
+        assert sign * case.game.value(x, 1) > 0 and sign * case.game.value(1, x) > 0
     if kind == "minimum":
         case.sizes = (1e-20, 1e-20)
-    end = case.far_along((0.7, 0.3))
-    assert case.exact.value(*end) < 1e-9 if kind == "minimum" else case.exact.value(*end) < -1e9
+    f = case.exact.value(*case.far_along((0.7, 0.3)))
+    assert f < 1e-9 if kind == "minimum" else f < -1e9
 
 
 def duality_gap(case, formula=None):
     assert (formula is None) == (case.game.a <= 0 or case.game.b <= 0)
     for x, y in ((1, 0), (0, 1), (0.6, -0.8)) if formula else ():
-        best_y = case.exact.c * Decimal(x) / (2 * case.exact.b)
-        best_x = -case.exact.c * Decimal(y) / (2 * case.exact.a)
-        gap = case.exact.value(Decimal(x), best_y) - case.exact.value(best_x, Decimal(y))
-        assert evaluated(formula, x=x, y=y) == about(gap) and gap > 0
+        assert evaluated(formula, x=x, y=y) == about(case.game.duality_gap(x, y))
 
 
 def measured_gaps(case, first, last):
@@ -269,44 +253,37 @@ def measured_gaps(case, first, last):
 PROOFS = {
     r"df/dx = (.*) and df/dy = (.*) vanish together only at \(0, 0\)\. The second derivative of f"
     r" is (\S+) along x and (\S+) along y\.": gradients,
-    r"So f\(0, y\) <= f\(0, 0\) <= f\(x, 0\) for all x and y: neither player gains by moving"
-    r" alone, and \(0, 0\) is the saddle point\.": who_gains,
+    r"So .* neither player gains by moving alone, and \(0, 0\) is the saddle point\.": who_gains,
     r"So \(0, 0\) does not solve the game: (.*) gains? by moving alone\.": who_gains,
     r"(x) <- (x) (-) (step_x) \((.*?)\)(?: = \((.*)\) x)?": rule,
     r"(y) <- (y) (\+) (step_y) \((.*?)\)(?: = \((.*)\) y)?": rule,
     r"If y descends as well: (y) <- (y) (-) (step_y) \((.*?)\)(?: = \((.*)\) y)?": rule,
     r"The (players are coupled): each gradient depends on the other player\.": coupling,
     r"A player converges if and only if its factor is between -1 and 1\.": coupling,
-    r"(?:With step_[xy] = \S+ both players converge|[xy] converges) if and only if (\S+) <"
-    r" step_([xy]) < (\S+)\.": converging,
-    r"(?:With step_[xy] = \S+ both players converge|[xy] converges) for no step_([xy])\.":
-        never_converging,
+    r".* converges? if and only if (\S+) < step_([xy]) < (\S+)\.": converging,
+    r".* converges? for no step_([xy])\.": never_converging,
     r"Measured: a step multiplies the distance by (.*)\.": measured_rates,
     r"Whatever the step sizes, the players diverge from almost every start\. (.*)": diverging,
     r"The exception: from ([xy])0 = 0, ([xy]) stays there, and ([xy]) converges for"
     r" 0 < step_([xy]) < (\S+)\.": exception_on_an_axis,
-    r"The exception: with these step sizes the players converge from the points of one line"
-    r" through \(0, 0\)\.": exceptional_line,
-    r"\(0, 0\) is the (minimum) of f, and the players reach it if the step sizes are small"
-    r" enough\.": extremum,
-    r"\(0, 0\) is the (maximum) of f: whatever the step sizes, the players leave it from every"
-    r" other start, and f falls without bound\.": extremum,
-    r"The duality gap is max f\(x, y'\) - min f\(x', y\), over all y' and x': here (.*)\. It is 0"
-    r" at the saddle point and positive everywhere else\.": duality_gap,
-    r"The duality gap is max f\(x, y'\) - min f\(x', y\), over all y' and x'\. It is not defined"
-    r" here, as a player has no single best reply\.": duality_gap,
+    r"The exception: .* the players converge from the points of one line .*": exceptional_line,
+    r"\(0, 0\) is the (minimum) of f, .* if the step sizes are small enough\.": extremum,
+    r"\(0, 0\) is the (maximum) of f: .* other start, and f falls without bound\.": extremum,
+    r"The duality gap is .*: here (.*)\. It is 0 at the saddle point and .*": duality_gap,
+    r"The duality gap is .*\. It is not defined here, .*": duality_gap,
     r"Measured: (\S+) at the start, (\S+) at the end of a run of \(b\)\.": measured_gaps,
     r"Measured: (.* a run of \(b\) is .*)\.": lambda *found: runs("simultaneous", *found),
     r"Measured: (.* a run is .*)\.": lambda *found: runs("descent_on_both", *found),
 }  # fmt: skip
 
 
-starts = st.tuples(*[any_sign(powers_of_ten(-5, 5))] * 2)
-
-
 @settings(deadline=None, max_examples=100)
-@given(st.one_of(any_games, wide_games), starts, *[st.one_of(step_sizes, wide_step_sizes)] * 2,
-       st.integers(1, 60))  # fmt: skip
+@given(
+    st.one_of(any_games, wide_games),
+    st.tuples(*[any_sign(powers_of_ten(-5, 5))] * 2),
+    *[st.one_of(step_sizes, wide_step_sizes)] * 2,
+    st.integers(1, 60),
+)
 @example(HOMEWORK_GAME, (1.0, 1.0), 1 / 16, 1 / 16, 50)
 @example(HOMEWORK_GAME, (1.0, 1.0), 1.0, 0.01, 50)  # f rises
 @example(BILINEAR_GAME, (1.0, 1.0), 1 / 16, 1 / 16, 50)
@@ -317,19 +294,14 @@ def test_every_sentence_is_true(game, start, step_x, step_y, steps):
         matches = [(re.fullmatch(pattern, sentence), prove) for pattern, prove in PROOFS.items()]
         match, prove = next((match, prove) for match, prove in matches if match)
         prove(Case(*arguments), *match.groups())
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.one_of(any_games, wide_games), starts, *[st.one_of(step_sizes, wide_step_sizes)] * 2,
-       st.integers(1, 60))  # fmt: skip
-def test_the_report_of_any_game(game, start, step_x, step_y, steps):
-    facts = report(game, start, step_x, step_y, steps)
+    # The same numbers for a program; a test of `predicted_rate` proves the rates.
+    facts = report(*arguments)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert (facts["saddle_point"] == [0, 0]) == (game.a >= 0 and game.b >= 0)
-    case = Case(game, start, step_x, step_y, steps)
-    descent = facts["descent_on_both"]
-    assert descent["y_factor"] == about(case.exact.matrix("descent_on_both", step_x, step_y)[1, 1])
-    end = case.far_along((0.7, 0.3))
-    if game.surface != "minimum" or abs(facts["rates"]["descent_on_both"]["predicted"] - 1) > 1e-6:
+    descent, rate = facts["descent_on_both"], facts["rates"]["descent_on_both"]["predicted"]
+    matrix = Case(*arguments).matrix("descent_on_both")
+    assert descent["y_factor"] == about(matrix[1, 1])
+    if game.surface != "minimum" or abs(rate - 1) > 1e-6:
+        end = Case(*arguments).far_along((0.7, 0.3))
         assert descent["diverges"] == (max(map(abs, end)) > 1)
-    assert "nan" not in answers(game, start, step_x, step_y, steps)
+    assert "nan" not in answers(*arguments)
