@@ -114,6 +114,7 @@ def test_a_quality_that_still_improves():
     assert "is 3 in the last evaluated epoch, and 4 or more" in found(9.0, 5.0, 4.0, 3.0).text
     assert found(9.0, 5.0, 3.0, 3.1) is None
     assert found(9.0, 5.0, 3.0, 2.95) is None
+    assert found(9.0, 5.0, 3.0) is None  # too few to tell
 
 
 @pytest.mark.parametrize(
