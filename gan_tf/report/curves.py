@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from statistics import median
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 480, 250
@@ -207,8 +206,8 @@ def _cut(kind, values):
 
     It is for a run that diverged beside sound ones, or late: what is usual keeps most of the room.
     """
-    usual = max(kind.levels, default=0) or median(values)
-    if len(kind.bounds) < 2 and usual > 1e-9 and _FLATTENED * usual < max(values):
+    usual = max(*kind.levels, sorted(values)[len(values) // 4], 1e-9)
+    if len(kind.bounds) < 2 and _FLATTENED * usual < max(values):
         return float(f"{2 * usual:.0e}")
     return None
 

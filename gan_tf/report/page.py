@@ -242,7 +242,8 @@ def _embedded(value):
 
 def _with_code(text):
     """Marks commands and flags, which must not break across lines at their hyphens."""
-    commands = r"gan-tf(?: [a-z]+\b)?|(?<![\w-])--[a-z][\w-]*(?: [\d.e-]*\d)?"
+    value = r"[\d.e-]*\d|best|alternating|bfloat16"
+    commands = rf"gan-tf(?: [a-z]+\b)?|(?<![\w-])--[a-z][\w-]*(?: (?:{value})\b)?"
     return Markup(re.sub(commands, r"<code>\g<0></code>", str(escape(text))))
 
 
