@@ -181,7 +181,9 @@ def collapse(run):
     4 on; training images at 0.80. A generator ten times as fast as the discriminator, whose images
     are one heap of pixels in sixteen places, is at 0.17.
     """
-    real = run.environment.get("real_variety") or _REAL_VARIETY.get(run.config["dataset"])
+    real = run.environment.get("real_variety")
+    if not isinstance(real, float):  # an older run, or an edited one
+        real = _REAL_VARIETY.get(run.config["dataset"])
     by_epoch, epochs = run.variety(), [row["epoch"] for row in latest(run)]
     values = [by_epoch.get(epoch) for epoch in epochs]
     if not real or not epochs or None in values:

@@ -56,7 +56,8 @@ def paragraph(run) -> str:
     if seconds:
         text += f" The epochs took {_duration(sum(seconds))}"
         processor, threads = (run.environment.get(name) for name in ("processor", "threads"))
-        text += f" on {counted(threads, 'thread')} of {processor}." if processor else "."
+        plural = "" if threads == 1 else "s"
+        text += f" on {threads} thread{plural} of {processor}." if processor else "."
     return text
 
 
