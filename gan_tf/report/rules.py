@@ -26,7 +26,7 @@ LEVELS = {
     "note": "worth knowing, with nothing to do about this run",
 }
 UNKNOWN = "unknown"  # a rule's answer where the history does not hold what it looks at
-JUDGED_AFTER = 20_000  # images seen
+JUDGED_AFTER = 30_000  # images seen
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
 # Between images of Fashion-MNIST, for runs that did not record it when they began.
 _REAL_VARIETY = {"fashion_mnist": 0.80}
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
 
 
 def too_early(run):
-    """The discriminator has seen fewer than 20,000 images.
+    """The discriminator has seen fewer than 30,000 images.
 
     Every run begins alike. With the defaults and 2,000 images of Fashion-MNIST an epoch, the
     discriminator is right about none of the generated images after 4,000 images seen. Images are

@@ -56,10 +56,8 @@ def paragraph(run) -> str:
     if seconds:
         text += f" The epochs took {_duration(sum(seconds))}"
         processor, threads = (run.environment.get(name) for name in ("processor", "threads"))
-        text += f" on {threads} {'thread' if threads == 1 else 'threads'} of {processor}" * bool(
-            processor
-        )
-        text += "."
+        plural = "" if threads == 1 else "s"
+        text += f" on {threads} thread{plural} of {processor}." if processor else "."
     return text
 
 

@@ -16,7 +16,7 @@ from gan_tf.run.rundir import RunDir
 FOLDER = Path(__file__).with_name("ill_runs")
 # What differs from the defaults.
 ILLNESSES = {
-    "high_learning_rate": {"learning_rate": 1e-2, "epochs": 10},
+    "high_learning_rate": {"learning_rate": 1e-2, "epochs": 15},
     "low_learning_rate": {"learning_rate": 1e-6, "epochs": 15},
     "fast_discriminator": {"discriminator_learning_rate": 1e-3, "epochs": 25},
     "slow_discriminator": {"discriminator_learning_rate": 1e-6, "epochs": 15},

@@ -379,7 +379,7 @@ def test_hostile_values_stay_words(browser, swinging, tmp_path):
         swinging,
         name=HOSTILE,
         config=swinging.config | {"dataset": HOSTILE, HOSTILE: HOSTILE},
-        environment={"processor": HOSTILE, "threads": HOSTILE, HOSTILE: HOSTILE},
+        environment=dict.fromkeys(["processor", "threads", "real_variety", HOSTILE], HOSTILE),
         history=[row | {HOSTILE: HOSTILE} for row in swinging.history],
         evaluation=[{"epoch": 40, "fcd": 1.0, HOSTILE: 0.5}],
     )

@@ -243,10 +243,10 @@ CLAIMS = [
         lambda t: t.lead.max() <= 0 or t.widest == t.epochs - 1,
     ),
     (
-        "The run has seen ~, repetitions included. Until about 20,000 even a good run can look"
+        "The run has seen ~, repetitions included. Until about 30,000 even a good run can look"
         " like a bad one",
         lambda t: [counted(t.seen, "image")],
-        lambda t: t.seen < 20_000,
+        lambda t: t.seen < 30_000,
     ),
     (
         "The generator's loss is above 16 in # of ~, and highest in epoch #: #. In the published"
