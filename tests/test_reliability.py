@@ -67,7 +67,7 @@ def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, i
         (folder / name).write_text(content)
         refusal("train", *TINY, "--run-dir", folder, "--overwrite", run=in_process)
         assert (folder / name).read_text() == content
-        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.run.lock"}
+        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.lock"}
 
 
 @campaign
