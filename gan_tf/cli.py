@@ -30,7 +30,8 @@ def main(argv=None, command: str | None = None) -> int:
     _open_missing_streams()
     with _own_settings():
         parser = _parser(command)
-        arguments = vars(parser.parse_args(argv))
+        argv = sys.argv[1:] if argv is None else argv
+        arguments = vars(parser.parse_args([command, *argv] if command else argv))
         if not arguments:
             parser.print_help()
             return 0
@@ -38,9 +39,9 @@ def main(argv=None, command: str | None = None) -> int:
         try:
             arguments.pop("run")(**arguments)
         except UserError as error:
-            return parser.ended(2, f"error: {_with_flags(error)}")
+            return parser.ended(2, f"error: {with_flags(str(error))}")
         except RunFailed as error:
-            return parser.ended(1, f"failed: {_with_flags(error)}")
+            return parser.ended(1, f"failed: {with_flags(str(error))}")
         except MemoryError:
             return parser.ended(1, "failed: not enough memory")
         except KeyboardInterrupt:
@@ -60,14 +61,11 @@ class _Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             asked = unknown[0].partition("=")[0]
-            nearest = difflib.get_close_matches(asked, self.flags(), n=1)
+            flags = re.findall(r"--[a-z0-9-]+", self.format_usage())
+            nearest = difflib.get_close_matches(asked, flags, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "--help lists what there is"
             self.error(f"unrecognized arguments: {' '.join(unknown)} ({hint})")
         return found, unknown
-
-    def flags(self) -> set[str]:
-        """Returns the long flags of the command."""
-        return {*re.findall(r"--[a-z0-9-]+", self.format_usage())}
 
     def error(self, message):
         self.exit(self.ended(2, f"error: {message}"))
@@ -78,41 +76,27 @@ class _Parser(argparse.ArgumentParser):
         return code
 
 
-def _parser(command=None):
-    """Returns the parser of one command, or of all of them."""
-    if command:
-        summary, add_flags = COMMANDS[command]
-        parser = _Parser(description=summary)
-        add_flags(parser)
-        parser.set_defaults(parser=parser)
-        return parser
+def _parser(script_command):
+    """Returns the parser of all commands; one of them may go by the name of its script."""
     parser = _Parser(prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it.")
     parser.add_argument("--version", action="version", version=f"gan_tf {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, (summary, add_flags) in COMMANDS.items():
-        one = commands.add_parser(name, help=summary, description=summary)
+        prog = os.path.basename(sys.argv[0]) if name == script_command else None
+        one = commands.add_parser(name, prog=prog, help=summary, description=summary)
         add_flags(one)
         one.set_defaults(parser=one)
     return parser
 
 
-def _with_flags(error):
-    flags = {flag for name in COMMANDS for flag in _parser(name).flags()}
-    spelled = {flag[2:].replace("-", "_"): flag for flag in flags}
-    return with_flags(str(error), spelled | {"waypoints": "--from and --to"})
-
-
 @contextlib.contextmanager
 def _own_settings():
     """Sets up this process for a command, and puts everything back: it may be a notebook's."""
-    variables = {
-        name: os.environ[name] for name in os.environ if _OF_OTHER_PROGRAMS.fullmatch(name)
-    }
+    names = [name for name in os.environ if _OF_OTHER_PROGRAMS.fullmatch(name)]
+    variables = {name: os.environ.pop(name) for name in names}
     had_matplotlib = "matplotlib" in sys.modules
     formatwarning, logger = warnings.formatwarning, logging.getLogger("tensorflow")
     level = logger.level
-    for name in variables:
-        del os.environ[name]
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:

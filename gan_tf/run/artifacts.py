@@ -120,8 +120,9 @@ def draw(run: RunDir, epochs=None) -> list[Path]:
         epochs = [*config.snapshot_epochs, config.epochs]
     elif missing := {*epochs} - {*run.sample_paths()}:
         raise UserError(f"`epochs`: {run.samples} holds no grid of epoch {min(missing)}")
-    write_loss_curves(run, config.snapshot_epochs)
+    _history(run)  # without one, neither file is written
     write_epochs(run, epochs)
+    write_loss_curves(run, config.snapshot_epochs)
     return [run.loss_curves_path, run.epochs_path]
 
 
