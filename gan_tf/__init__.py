@@ -7,6 +7,7 @@ import importlib
 
 from gan_tf._version import __version__ as __version__
 from gan_tf.config import TrainConfig
+from gan_tf.system.console import import_tensorflow
 from gan_tf.system.errors import RunFailed, UserError
 
 _LOADED_AT_FIRST_USE = {
@@ -21,10 +22,17 @@ _LOADED_AT_FIRST_USE = {
     "plot_losses": "gan_tf.run.artifacts",
     "write_report": "gan_tf.report",
 }
+_WITHOUT_TENSORFLOW = {"plot_losses", "write_report"}
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 
 
 def __getattr__(name):
     if name not in _LOADED_AT_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _WITHOUT_TENSORFLOW:
+        import_tensorflow()  # without the lines that it writes into a notebook
     return getattr(importlib.import_module(_LOADED_AT_FIRST_USE[name]), name)
+
+
+def __dir__():
+    return __all__

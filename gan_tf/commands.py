@@ -4,16 +4,35 @@ TensorFlow is imported only inside the commands that need it.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 
-from gan_tf.config import RECIPES, TrainConfig
-from gan_tf.run.rundir import RunDir
-from gan_tf.system.console import import_tensorflow, say, say_finished, say_json
+from gan_tf.config import MOST_IMAGES, PRECISIONS, RECIPES, TrainConfig, whole_number
+from gan_tf.run.rundir import RunDir, check_output
+from gan_tf.system import console
+from gan_tf.system.console import say, say_finished, say_json
 from gan_tf.system.errors import UserError, flag
 from gan_tf.system.files import check_name
 
 _DEFAULT_RUN_DIR = TrainConfig().run_folder
+_CHOICES = {"precision": PRECISIONS, "distribute": ("workers", "slurm", "mirrored")}
+
+
+def import_tensorflow():
+    """Imports TensorFlow, without its hints, and with the settings of Keras that we need.
+
+    A program that imported Keras before it ran the command keeps its own; they are checked later.
+    """
+    own = "keras" not in sys.modules
+    console.import_tensorflow()
+    import tensorflow
+
+    tensorflow.get_logger().setLevel("ERROR")
+    if own:  # whatever keras.json says
+        tensorflow.keras.config.set_floatx("float32")
+        tensorflow.keras.config.set_image_data_format("channels_last")
 
 
 def _train_flags(parser):
@@ -40,7 +59,8 @@ def _train_flags(parser):
             type=kind,
             nargs="+" if several else None,
             default=argparse.SUPPRESS,
-            metavar={int: "N", float: "X", str: "NAME"}[kind],
+            choices=_CHOICES.get(field.name),
+            metavar=_metavar(field),
             help=explanation if default is None else f"{explanation} (default: {default})",
         )
     parser.add_argument(
@@ -49,8 +69,11 @@ def _train_flags(parser):
         help="replace the run in the folder by a new one, from epoch 0",
     )
     parser.add_argument(
+        "--quiet", action="store_true", help="print nothing but warnings and errors"
+    )
+    parser.add_argument(
         "--distribute",
-        metavar="NAME",
+        choices=_CHOICES["distribute"],
         help="share each batch: workers (those in TF_CONFIG), slurm (the tasks of srun), mirrored"
         " (all GPUs of this machine); default: one process, one device",
     )
@@ -64,20 +87,30 @@ def _train_flags(parser):
     parser.set_defaults(run=_train)
 
 
+def _metavar(field):
+    """What stands for the value of a field of `TrainConfig` in a command's help."""
+    if field.name in _CHOICES:
+        return None  # the choices themselves
+    if field.name.endswith("_dir"):
+        return "DIR"
+    return {int: "N", float: "X", str: "NAME"}[field.metadata["kind"]]
+
+
 def _told(choices):
     return " ".join(f"{flag(name)} {value}" for name, value in choices.items())
 
 
-def _train(recipe, overwrite, distribute, join_seconds, **choices):
+def _train(recipe, overwrite, quiet, distribute, join_seconds, **choices):
     config = TrainConfig(**RECIPES[recipe] | choices)
     run = RunDir(config.run_folder)
-    if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
-        say_finished(run.path, config.epochs)
-        return
-    import_tensorflow()
-    from gan_tf.training import train
+    with console.quiet() if quiet else contextlib.nullcontext():
+        if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
+            say_finished(run.path, config.epochs)
+            return
+        import_tensorflow()
+        from gan_tf.training import train
 
-    train(config, overwrite=overwrite, distribute=distribute, join_seconds=join_seconds)
+        train(config, overwrite=overwrite, distribute=distribute, join_seconds=join_seconds)
 
 
 def _gif_flags(parser):
@@ -94,10 +127,12 @@ def _gif_flags(parser):
     parser.set_defaults(run=_gif)
 
 
-def _gif(run_dir, **choices):
+def _gif(run_dir, output, **choices):
     from gan_tf.run import artifacts
 
-    say(artifacts.write_gif(RunDir(run_dir), **choices))
+    run = RunDir(run_dir)
+    output, _ = _output(output, run.gif_path, ["gif"])
+    say(artifacts.write_gif(run, output, **choices))
 
 
 def _draw_flags(parser):
@@ -137,8 +172,8 @@ def _sample_flags(parser):
     parser.add_argument(
         "--format",
         choices=["png", "npy"],
-        default="png",
-        help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: png)",
+        help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: as --output"
+        " ends, or png)",
     )
     _add_output(parser, "samples.png or .npy")
     parser.set_defaults(run=_sample)
@@ -147,11 +182,11 @@ def _sample_flags(parser):
 def _sample(count, seed, training_noise, class_name, format, output, **source):
     if training_noise and not (count is None and seed is None and class_name is None):
         raise UserError("--training-noise has images of its own: drop --count, --seed, --class")
-    output = _output(output, source, f"samples.{format}")
+    count = whole_number("count", 64 if count is None else count, 1, MOST_IMAGES)
+    output, format = _output(output, _beside(source, "samples"), ["png", "npy"], format)
     snapshot = _load_snapshot(**source)
     from gan_tf.snapshots import write_images
 
-    count = 64 if count is None else count
     chosen = ""
     if training_noise:
         images = snapshot.sample_training_noise()
@@ -197,16 +232,15 @@ def _interpolate_flags(parser):
     parser.add_argument(
         "--format",
         choices=["png", "gif"],
-        default="png",
         help="a row of images for each part of the way, or an animation that leads back to where it"
-        " began (default: png)",
+        " began (default: as --output ends, or png)",
     )
     _add_output(parser, "interpolation.png or .gif")
     parser.set_defaults(run=_interpolate)
 
 
 def _interpolate(start, to, steps, seed, format, output, **source):
-    output = _output(output, source, f"interpolation.{format}")
+    output, format = _output(output, _beside(source, "interpolation"), ["png", "gif"], format)
     snapshot = _load_snapshot(**source)
     from gan_tf.snapshots import write_walk
 
@@ -220,18 +254,22 @@ def _export_flags(parser):
     parser.add_argument(
         "--format",
         choices=["keras", "saved-model", "npz", "onnx"],
-        default="keras",
-        help="a .keras file, a SavedModel, arrays, or ONNX, which needs tf2onnx (default: keras)",
+        help="a .keras file, a SavedModel, arrays, or ONNX, which needs tf2onnx (default: as"
+        " --output ends, or keras)",
     )
     _add_output(parser, "generator.keras, .npz, .onnx, or the folder generator")
     parser.set_defaults(run=_export)
 
 
 def _export(format, output, **source):
-    suffix = "" if format == "saved-model" else f".{format}"
-    output = _output(output, source, f"generator{suffix}")
+    from gan_tf.export import check_export, export_generator
+
+    if output is None:
+        format = format or "keras"
+        suffix = "" if format == "saved-model" else f".{format}"
+        output = f"{_beside(source, 'generator')}{suffix}"
+    format = check_export(output, format)  # now, not after seconds
     snapshot = _load_snapshot(**source)
-    from gan_tf.export import export_generator
 
     say(f"{export_generator(snapshot, output, format)}: the generator of {snapshot.origin}")
 
@@ -301,7 +339,7 @@ def _neighbours_flags(parser):
 
 
 def _neighbours(count, seed, data_dir, manual_dir, output, **source):
-    output = _output(output, source, "neighbours.png")
+    output, _ = _output(output, _beside(source, "neighbours"), ["png"])
     snapshot = _load_snapshot(**source)
     from gan_tf.evaluation import neighbours
 
@@ -314,7 +352,7 @@ def _report_flags(parser):
         "--run-dir",
         dest="run_dirs",
         action="append",
-        metavar="NAME",
+        metavar="DIR",
         help=f"folder of the run (default: {_DEFAULT_RUN_DIR}); again for another run beside it",
     )
     parser.add_argument(
@@ -343,7 +381,7 @@ def _report(run_dirs, output, live, text, json):
         say_json([report.as_dict(run) for run in map(report.read_run, run_dirs)])
     else:
         if output is not None:
-            check_name(output)
+            check_output(output, ours=["report.html"])
         if live:
             import_tensorflow()
         path = report.write_report(run_dirs, output, live)
@@ -365,7 +403,7 @@ def _minimax_flags(parser):
     parser.add_argument("--steps", type=int, metavar="N", help="length of a run (default: 50)")
     parser.add_argument(
         "--output-dir",
-        metavar="NAME",
+        metavar="DIR",
         help="folder for the figures, and for minimax.html: the assignment's part 1 as one page"
         " with a playground (default: minimax; with --json nothing is written by default)",
     )
@@ -415,7 +453,7 @@ def _add_run_dir(parser):
     parser.add_argument(
         "--run-dir",
         default=str(_DEFAULT_RUN_DIR),
-        metavar="NAME",
+        metavar="DIR",
         help=f"folder of the run (default: {_DEFAULT_RUN_DIR})",
     )
 
@@ -452,11 +490,14 @@ def _add_data(parser):
     for field in dataclasses.fields(TrainConfig):
         if field.name in ("data_dir", "manual_dir"):
             help = field.metadata["help"]
-            parser.add_argument(flag(field.name), metavar="NAME", help=help)
+            parser.add_argument(flag(field.name), metavar=_metavar(field), help=help)
 
 
 def _epoch(text):
-    return text if text == "best" else int(text)
+    try:
+        return text if text == "best" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or best, not {text!r}") from None
 
 
 def _load_snapshot(run_dir, pretrained, epoch, averaged):
@@ -476,12 +517,29 @@ def _add_output(parser, default):
     )
 
 
-def _output(output, source, name):
-    """The file to write: the one asked for, or the command's own name beside what it reads."""
+def _beside(source, name):
+    """The path of what a command writes by default: beside the generator that it reads."""
+    return Path(name) if source["pretrained"] else Path(source["run_dir"], name)
+
+
+def _output(output, default, formats, format=None):
+    """Returns the file to write, and its format: the one asked for, or else as its name ends.
+
+    Args:
+      output: the file asked for, or None.
+      default: the file to write by default, with any suffix.
+      formats: what the command can write, its default first.
+      format: the one asked for, or None.
+    """
     if output is None:
-        return Path(name) if source["pretrained"] else Path(source["run_dir"], name)
-    check_name(output)
-    return Path(output)
+        format = format or formats[0]
+        return default.with_suffix(f".{format}"), format
+    check_output(output, ours=[default.name])
+    suffix = Path(output).suffix[1:].lower()
+    if suffix not in ([format] if format else formats):
+        endings = " or ".join(f".{name}" for name in ([format] if format else formats))
+        raise UserError(f"`output` {output} must end in {endings}")
+    return Path(output), suffix
 
 
 # What each command is for, and what adds its flags to a parser.

@@ -12,6 +12,7 @@ from gan_tf.system.errors import UserError
 from gan_tf.system.files import check_name
 
 GRID_COUNT = 16  # images in a run's own grids, as in the TensorFlow tutorial
+MOST_IMAGES = 1_000_000  # drawn at once: 3 GB; one more zero by mistake would fill the memory
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
 OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python

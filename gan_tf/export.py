@@ -1,116 +1,205 @@
 """A trained generator for other programs, with a note of where it comes from."""
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.util
+import inspect
 import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from gan_tf._version import __version__
-from gan_tf.models import make_generator
-from gan_tf.snapshots import Snapshot, named_weights
-from gan_tf.system import environment, files
+from gan_tf.run.rundir import check_output
+from gan_tf.system import files
 from gan_tf.system.errors import UserError
 
+# What needs TensorFlow is imported within the functions: an export is refused without it.
 FORMATS = {"keras": ".keras", "saved-model": "", "npz": ".npz", "onnx": ".onnx"}
 
 
-def export_generator(snapshot: Snapshot, path, format: str = "keras") -> Path:
+def export_generator(snapshot, path, format: str | None = None) -> Path:
     """Writes a trained generator so that programs without gan_tf can draw with it.
 
     It maps `[batch, latent_dim]` float32, unit Gaussian, to `[batch, 28, 28, 1]` float32 in
     [-1, 1], and is made of plain Keras layers in float32: its images are those of the snapshot
-    within 1e-5. Beside it, under its name and .json, stands where it comes from: config, epoch,
-    machine, and the SHA-256 of each file.
+    within 1e-5. A note beside it, under its name and .json, says where it comes from: config,
+    epoch, machine, and the SHA-256 of each file.
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
       path: the file, ending as the format demands; for "saved-model" a new folder.
-      format: "keras" for `tf.keras.models.load_model`, "saved-model" for `tf.saved_model.load`
+      format: "keras" for `keras.models.load_model`, "saved-model" for `tf.saved_model.load`
         (call its `serve`), "onnx" for ONNX runtimes (needs the package tf2onnx), or "npz": the
         weights as arrays, kernels in float16, half the bytes, which move an image by less than a
-        grey level of 255; `load_pretrained(path)` reads it.
+        grey level of 255; `load_pretrained(path)` reads it. By default what the path ends in says.
 
     Returns:
       The path.
 
     Raises:
-      UserError: an argument does not fit, or something is in the way.
+      UserError: an argument does not fit, or something is in the way; nothing was written.
+      RunFailed: the disk is full; nothing was written.
     """
+    format = check_export(path, format)
     path = Path(path)
+    write = {"npz": _write_arrays, "saved-model": _write_folder}.get(format, _write_model)
+    whole = _folder_written_whole if format == "saved-model" else files.written_whole
+    with files.written_whole(note_path(path)) as unfinished_note, whole(path) as unfinished:
+        write(unfinished, snapshot, format)
+        record = {
+            "gan_tf": __version__,
+            "origin": snapshot.origin,
+            "epoch": snapshot.epoch,
+            "sha256": _hashes(unfinished),
+            "config": dataclasses.asdict(snapshot.config),
+            "environment": snapshot.environment,
+        }
+        unfinished_note.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def note_path(path) -> Path:
+    """Returns where the note of an export stands: generator.npz has generator.npz.json."""
+    return Path(f"{os.fspath(path)}.json")
+
+
+def check_export(path, format: str | None = None) -> str:
+    """Returns the format of an export; refuses one that cannot be written, before it is made.
+
+    Args:
+      path, format: as for `export_generator`.
+
+    Raises:
+      UserError: says what does not fit, or is in the way.
+    """
+    files.check_name(path)
+    path = Path(path)
+    suffix = {suffix: name for name, suffix in FORMATS.items() if suffix}
+    if format is None and path.suffix not in suffix:
+        raise UserError(f"`output` {path} must end in {', '.join(suffix)}, or give a `format`")
+    format = format or suffix[path.suffix]
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}, not {format!r}")
     if path.suffix != FORMATS[format] and format != "saved-model":
         raise UserError(f"`output` {path} must end in {FORMATS[format]} for `format` {format}")
-    if format == "npz":
-        with files.written_whole(path) as unfinished:
-            unfinished.write_bytes(_arrays(snapshot.generator))
-    elif format == "saved-model":
-        _write_folder(path, _plain(snapshot))
-    else:
-        with files.written_whole(path) as unfinished:
-            _write_model(unfinished, _plain(snapshot), format)
-    record = {
-        "gan_tf": __version__,
-        "origin": snapshot.origin,
-        "epoch": snapshot.epoch,
-        "sha256": _hashes(path),
-        "config": dataclasses.asdict(snapshot.config),
-        "environment": snapshot.environment,
-    }
-    with files.written_whole(path.with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return path
+    if format == "onnx" and importlib.util.find_spec("tf2onnx") is None:
+        raise UserError("`format` onnx needs one more package: pip install tf2onnx")
+    if format == "saved-model":
+        files.check_tensorflow_name(path)
+        if os.path.lexists(path):
+            raise UserError(f"{path} is there already: name a new folder for `format` saved-model")
+    note = note_path(path)
+    check_output(path)
+    check_output(note)
+    if note.exists() and not _is_note(note):
+        raise UserError(
+            f"{note}, where the note beside an export goes, is a file of yours: name another"
+            " `output`"
+        )
+    return format
 
 
-def _plain(snapshot):
-    """The generator in Keras's own layers, which need nothing of gan_tf to be loaded again."""
-    with environment.require_keras():
-        plain = make_generator(snapshot.config.latent_dim)
-    plain.set_weights(snapshot.generator.get_weights())
-    return plain
+def _is_note(path):
+    try:
+        return {"gan_tf", "sha256"} <= json.loads(files.read_text(path)).keys()
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
-def _arrays(generator):
-    weights = {name: weight.numpy() for name, weight in named_weights(generator).items()}
+def _write_arrays(path, snapshot, _):
+    from gan_tf.snapshots import named_weights
+
+    weights = {name: w.numpy() for name, w in named_weights(snapshot.generator).items()}
     content = io.BytesIO()
     np.savez_compressed(
         content,
         # Vectors stay float32: they are few, and a variance may be too small for float16.
         **{name: w.astype(np.float16) if w.ndim > 1 else w for name, w in weights.items()},
     )
-    return content.getvalue()
+    path.write_bytes(content.getvalue())
 
 
-def _write_model(path, generator, format):
+def _write_model(path, snapshot, format):
+    generator = _plain(snapshot)
     if format == "keras":
         generator.save(path)
-        return
-    generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
-    try:
+        _shorten_config(path)
+    else:
+        generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
         generator.export(path, format="onnx", verbose=False)
-    except ImportError as error:
-        raise UserError("`format` onnx needs a package more: pip install tf2onnx") from error
 
 
-def _write_folder(path, generator):
-    files.check_tensorflow_name(path)
-    if os.path.lexists(path):
-        raise UserError(f"{path} is there already: name a new folder for `format` saved-model")
+def _write_folder(path, snapshot, _):
+    _plain(snapshot).export(path, verbose=False)
+
+
+def _plain(snapshot):
+    """The generator in Keras's own layers, which need nothing of gan_tf to be loaded again."""
+    from gan_tf.models import make_generator
+    from gan_tf.system import environment
+
+    with environment.require_keras():
+        plain = make_generator(snapshot.config.latent_dim)
+    plain.set_weights(snapshot.generator.get_weights())
+    return plain
+
+
+def _shorten_config(path):
+    """Takes out of a .keras file what older versions of Keras 3 do not know.
+
+    They refuse an argument that is new, even where it has the value that it has without being
+    given. And what a weight began with no longer matters.
+    """
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    model = json.loads(contents["config.json"])
+    for layer in model["config"]["layers"]:
+        layer["config"] = _without_defaults(layer["class_name"], layer["config"])
+    contents["config.json"] = json.dumps(model)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def _without_defaults(class_name, config):
+    from tensorflow.keras import layers
+
+    arguments = inspect.signature(getattr(layers, class_name)).parameters
+    return {
+        name: value
+        for name, value in config.items()
+        if not name.endswith("_initializer")
+        and not (name in arguments and value == arguments[name].default)
+    }
+
+
+@contextlib.contextmanager
+def _folder_written_whole(path):
+    """Gives a temporary folder; what was written there is put in place at the end, or nothing."""
+    from tensorflow.errors import OpError
+
+    from gan_tf.run.checkpoints import write_failure
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=path.parent))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     try:
-        generator.export(unfinished, verbose=False)
+        yield unfinished
+        for written in unfinished.rglob("*"):
+            files.sync(written)
         os.chmod(unfinished, 0o755)  # mkdtemp makes a folder for its owner alone
         os.rename(unfinished, path)
+    except (OpError, OSError) as error:
+        raise write_failure(path, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

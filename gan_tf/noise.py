@@ -27,8 +27,10 @@ def make_noise(count: int, latent_dim: int, seed: int, index: int) -> tf.Tensor:
 
 @tf.function  # ten times as fast as the same operations one by one
 def _unit_gaussian(count, latent_dim, seed):
-    # Left to choose, TensorFlow takes another algorithm under XLA, and with it other numbers.
-    return tf.random.stateless_normal([count, latent_dim], seed, alg="philox")
+    # XLA has another way from these random bits to Gaussian numbers, and left to choose another
+    # algorithm too: TF_XLA_FLAGS would change every image.
+    with tf.xla.experimental.jit_scope(compile_ops=False):
+        return tf.random.stateless_normal([count, latent_dim], seed, alg="philox")
 
 
 def make_fixed_noise(latent_dim: int, seed: int) -> tf.Variable:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gan_tf.config import TrainConfig, still_known, whole_number
+from gan_tf.config import MOST_IMAGES, TrainConfig, still_known, whole_number
 from gan_tf.fast_layers import convert
 from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
@@ -68,7 +68,8 @@ class Snapshot:
         """Draws new images.
 
         Args:
-          count: how many; the first ones are the same for every count, up to rounding.
+          count: how many, up to 1,000,000; the first ones are the same for every count, up to
+            rounding.
           seed: seed of the noise, 0 to 2**32 - 1.
 
         Returns:
@@ -77,7 +78,7 @@ class Snapshot:
         Raises:
           UserError: a number is out of range.
         """
-        count = whole_number("count", count, at_least=1)
+        count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         batches = []
         for first in range(0, count, BATCH):
@@ -190,15 +191,19 @@ def load_pretrained(path="homework") -> Snapshot:
 
     Args:
       path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
-        whose `.json` lies beside it.
+        beside which lies its note: under its name and .json, or, of gan_tf 2.0, with .json in
+        place of .npz.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
     """
     path = Path(PRETRAINED.get(str(path), path))
+    note = Path(f"{path}.json")
+    if not note.exists():
+        note = path.with_suffix(".json")
     again = "install gan_tf again, or export it again if it is yours"
     try:
-        record = json.loads(files.read_text(path.with_suffix(".json")))
+        record = json.loads(files.read_text(note))
         config, there = TrainConfig(**still_known(record["config"])), record["environment"]
         epoch = None if record["epoch"] is None else int(record["epoch"])
         content = files.read_bytes(path, _MOST_BYTES)
@@ -208,7 +213,8 @@ def load_pretrained(path="homework") -> Snapshot:
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {again}"
         ) from error
-    origin = f"epoch {epoch} of the pretrained run"
+    origin = "a checkpoint" if epoch is None else f"epoch {epoch}"
+    origin += " of the pretrained run"
     snapshot = _blank(config, there, epoch, origin, precision="float32")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

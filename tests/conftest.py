@@ -5,7 +5,6 @@ import random
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +83,7 @@ def small_run(tmp_path_factory):
 
 
 @pytest.fixture
-def in_process(capfd, monkeypatch):
+def in_process(capfd):
     """Runs `gan-tf ...` in this process, as quick as can be; as `command`, it returns what came."""
 
     def run(*arguments, script=None):
@@ -95,7 +94,6 @@ def in_process(capfd, monkeypatch):
             code = stopped.code
         return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
 
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
     return run
 
 

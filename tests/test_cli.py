@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import ROOT, SMALL, command, contents, refusal, remove_checkpoint, small
@@ -91,7 +92,8 @@ def test_the_console_command_the_module_and_the_scripts_are_the_same(in_process)
     help_text = command("-m", "gan_tf", "--help").stdout
     for name in ["train", "gif", "draw", "sample", "minimax", "benchmark"]:
         assert name in help_text
-    assert in_process("--help").stdout == help_text
+    assert in_process("--help").stdout == in_process().stdout == help_text
+    assert in_process("--version").stdout == f"gan_tf {gan_tf.__version__}\n"
     for script, name in [("train.py", "train"), ("make_gif.py", "gif")]:
         by_script = command(script, "--help").stdout.partition("\n\n")[2]
         assert by_script and by_script == in_process(name, "--help").stdout.partition("\n\n")[2]
@@ -109,7 +111,6 @@ def test_the_console_command_the_module_and_the_scripts_are_the_same(in_process)
         "--snapshot-epochs": ["0", "x"],
         "--dataset": ["cifar10"],
         "--precision": ["half"],
-        "--epoch": ["5"],  # not short for --epochs: it is a flag of another command
     }.items(),
 )
 def test_a_wrong_value_is_refused_in_one_line_that_names_the_flag(
@@ -131,13 +132,6 @@ def test_a_real_process_refuses_in_the_same_way(tmp_path, in_process):
     assert contents(tmp_path) == {}
 
 
-def test_a_batch_larger_than_the_data_is_refused(tmp_path, in_process):
-    flags = ["--dataset=synthetic", "--batch-size=6001", f"--run-dir={tmp_path}/run"]
-    said = refusal("train", *flags, run=in_process)
-    assert "--batch-size 6001" in said and "6000 images" in said
-    assert contents(tmp_path) == {}
-
-
 def test_a_run_folder_that_is_a_file_is_refused(tmp_path, in_process):
     (tmp_path / "file").write_text("mine")
     folders = [tmp_path / "file", tmp_path / "file" / "below"]
@@ -147,23 +141,56 @@ def test_a_run_folder_that_is_a_file_is_refused(tmp_path, in_process):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_reading_a_run_that_is_not_there_is_refused(tmp_path, in_process):
-    for name in ["sample", "gif", "draw"]:
-        assert str(tmp_path) in refusal(name, f"--run-dir={tmp_path}", run=in_process)
-    assert str(tmp_path) in refusal("make_gif.py", f"--run-dir={tmp_path}")
-    assert contents(tmp_path) == {}
-
-
-def test_training_noise_has_no_count_and_no_seed(small_run, in_process):
-    for flag in ["--count=64", "--seed=0"]:
-        arguments = ["sample", "--training-noise", flag, f"--run-dir={small_run}"]
-        assert "--training-noise" in refusal(*arguments, run=in_process)
-
-
-def test_output_that_cannot_be_written_is_refused(small_run, tmp_path, in_process):
-    for name in ["sample", "gif"]:
-        said = refusal(name, f"--run-dir={small_run}", f"--output={tmp_path}", run=in_process)
-        assert f"{tmp_path} is a folder" in said
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["sample", "--run-dir=none"], "--run-dir none holds no run"),
+        (["gif", "--run-dir=none"], "no frames for a GIF: none/samples holds no"),
+        (["draw", "--run-dir=none"], "--run-dir none holds no run"),
+        (
+            ["draw", "--run-dir=run", "--epochs", "1", "10"],
+            "--epochs: run/samples holds no grid",
+        ),
+        (["sample", "--training-noise", "--count=64"], "--training-noise has images of its own"),
+        (["sample", "--count=1000000000000"], "--count must be a whole number, from 1 to 1000000"),
+        (["sample", "--epoch=foo"], "argument --epoch: must be a number or best, not 'foo'"),
+        (
+            ["sample", "--pretrained", "--run-dir=run"],
+            "--run-dir: not allowed with argument --pretrained",
+        ),
+        (
+            ["sample", "--pretrained", "--epoch=30"],
+            "--pretrained has an epoch of its own: drop --epoch",
+        ),
+        (["interpolate", "--pretrained", "--from=-1"], "--from and --to must be a whole number"),
+        (["sample", "--output=new"], "--output new must end in .png or .npy"),
+        (["sample", "--output=a.npy", "--format=png"], "--output a.npy must end in .png"),
+        (["gif", "--output=a.png"], "--output a.png must end in .gif"),
+        (["gif", "--output=run"], "run is a folder: name a file to write"),
+        (["neighbours", "--output=a.npy"], "--output a.npy must end in .png"),
+        (
+            ["export", "--output=a"],
+            "must end in .keras, .npz, .onnx, or give a --format",
+        ),
+        (["train", *SMALL, "--batch-size=81", "--run-dir=new"], "--batch-size 81 is larger than"),
+        (["train", "--epoch=5"], "unrecognized arguments: --epoch=5 (did you mean --epochs?)"),
+        (["sample", "--lr=5"], "unrecognized arguments: --lr=5 (--help lists what there is)"),
+        (["trian"], "argument COMMAND: invalid choice: 'trian'"),
+        (["report", "--run-dir=run", "--output=run/history.csv"], "is a file of the run in"),
+        (["report", "--output=run/.gan_tf.lock"], "is a file of the run in"),
+        (["gif", "--run-dir=run", "--output=link.gif"], "is a file of the run in"),
+        (["sample", "--output=run/samples/epoch_0009.png"], "is a file of the run in"),
+        (["export", "--format=saved-model", "--output=run/config"], "run/config.json is a file of"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_line_and_nothing_is_written(
+    run_copy, in_process, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(run_copy.parent)
+    Path("link.gif").symlink_to("run/history.csv")
+    before = contents(run_copy.parent)
+    assert message in refusal(*arguments, run=in_process)
+    assert contents(run_copy.parent) == before
 
 
 def test_make_gif_says_what_it_made(small_run, tmp_path, in_process):
@@ -293,8 +320,70 @@ def test_a_checkpoint_of_another_layout_is_told_as_such(run_copy, in_process):
     assert contents(run_copy) == before
 
 
-def test_importing_the_package_gives_its_public_names():
-    for name in gan_tf.__all__:
+def test_the_package_has_its_public_names_and_offers_them():
+    assert dir(gan_tf) == sorted(gan_tf.__all__)
+    for name in {*gan_tf.__all__} - {"__version__"}:
         assert getattr(gan_tf, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gan_tf.nothing
+
+
+HOST = """
+import os, sys, warnings
+before = warnings.formatwarning, {**os.environ}
+from gan_tf.cli import main
+codes = main(["draw", "--run-dir", sys.argv[1]]), main(["sample", "--run-dir", sys.argv[1]])
+import matplotlib
+logs = os.environ.pop("TF_CPP_MIN_LOG_LEVEL")  # read when TensorFlow is imported, and never again
+print(codes, before == (warnings.formatwarning, {**os.environ}), matplotlib.get_backend(), logs)
+"""
+
+
+def test_a_command_within_another_program_leaves_it_as_it_was(run_copy, monkeypatch):
+    """Nor does a variable that is meant for other programs change or end the command."""
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    finished = command(
+        *["-c", HOST, run_copy],
+        MPLBACKEND="svg",
+        TQDM_MININTERVAL="often",
+        KERAS_BACKEND="jax",
+        TF_USE_LEGACY_KERAS="1",
+        TF_XLA_FLAGS="--unknown",
+    )
+    assert finished.stderr == ""
+    assert finished.stdout.splitlines()[-1] == "(0, 0) True svg 3"
+
+
+def test_from_python_tensorflow_greets_nobody(monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    program = "import gan_tf; print(gan_tf.load_pretrained().sample(2).shape)"
+    finished = command("-c", program)
+    assert (finished.stdout, finished.stderr) == ("(2, 28, 28, 1)\n", "")
+
+
+def test_quiet_training_prints_nothing(run_copy, in_process):
+    finished = in_process(*small(run_copy, "--epochs=4", "--quiet"))
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+    assert len(RunDir(run_copy).read_history()) == 4
+    assert in_process(*small(run_copy, "--epochs=4", "--quiet")).stdout == ""
+    assert "is finished: 4 epochs" in in_process(*small(run_copy, "--epochs=4")).stdout
+
+
+@linux_only
+def test_without_a_folder_for_temporary_files_help_works_and_work_is_refused(tmp_path):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, ROOT / "train.py", *arguments],
+            cwd="/",
+            env={**os.environ, "TMPDIR": ""},
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        )
+
+    import resource
+
+    assert "--batch-size" in run("--help").stdout
+    said = refusal(f"--run-dir={tmp_path / 'run'}", *SMALL, run=run)
+    assert "free space on the disk, or set the environment variable TMPDIR" in said
+    assert contents(tmp_path) == {}

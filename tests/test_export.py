@@ -1,11 +1,14 @@
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
+from helpers import contents
 
 from gan_tf import UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.run import images
@@ -24,6 +27,11 @@ path, folder = sys.argv[1:]
 {load}
 np.save(folder + "/images.npy", np.asarray(model(np.load(folder + "/noise.npy"))))
 """
+
+
+without_tf2onnx = pytest.mark.skipif(
+    importlib.util.find_spec("tf2onnx") is not None, reason="tf2onnx is here"
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +65,6 @@ def test_onnx_draws_the_same_images(snapshot, tmp_path):
     np.testing.assert_allclose(drawn, snapshot.sample_training_noise(), atol=1e-5)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tf2onnx") is not None, reason="tf2onnx is here")
-def test_without_its_package_onnx_is_refused_in_one_line(snapshot, tmp_path):
-    with pytest.raises(UserError, match="pip install tf2onnx"):
-        export_generator(snapshot, tmp_path / "g.onnx", "onnx")
-    assert not list(tmp_path.iterdir())
-
-
 def difference(samples, others):
     """The largest difference between two arrays of images in [-1, 1], in grey levels of 255."""
     return np.abs(images.to_uint8(samples).astype(int) - images.to_uint8(others)).max()
@@ -78,24 +79,48 @@ def test_arrays_draw_what_their_run_draws_within_one_grey_level(small_run, snaps
     assert alone.config == snapshot.config and alone.epoch == 2
 
 
-@pytest.mark.parametrize("format, name", [("npz", "g.npz"), ("saved-model", "new/g")])
-def test_an_export_says_where_it_comes_from(small_run, snapshot, tmp_path, format, name):
-    path = export_generator(snapshot, tmp_path / name, format)
-    record = json.loads(path.with_suffix(".json").read_text())
+def test_the_command_exports_what_the_name_says_with_a_note_for_each(
+    small_run, tmp_path, in_process
+):
+    """Beside each other, and beside a note as 2.0 wrote it, each can be loaded again."""
     of_run = json.loads((small_run / "config.json").read_text())
-    assert record["config"] == of_run["config"]
-    assert record["environment"] == of_run["environment"]
-    assert record["epoch"] == 2
-    hashes = record["sha256"]
-    files = {path: hashes} if path.is_file() else {path / file: hashes[file] for file in hashes}
-    assert len(files) >= (1 if path.is_file() else 4)
-    for file, expected in files.items():
-        assert hashlib.sha256(file.read_bytes()).hexdigest() == expected
+    for name, flags in {"g.npz": [], "g.keras": [], "g": ["--format=saved-model"]}.items():
+        path = tmp_path / "new" / name
+        for _ in range(1 if flags else 2):  # a file may be exported again
+            finished = in_process(
+                *["export", "--epoch=2", f"--run-dir={small_run}", f"--output={path}", *flags]
+            )
+            assert (finished.returncode, finished.stderr) == (0, "")
+            assert finished.stdout == f"{path}: the generator of epoch 2\n"
+    for path in (tmp_path / "new" / "g.npz", tmp_path / "new" / "g.keras", tmp_path / "new" / "g"):
+        note = json.loads(path.with_name(f"{path.name}.json").read_text())
+        assert (note["epoch"], note["config"]) == (2, of_run["config"])
+        assert note["environment"] == of_run["environment"]
+        hashes = note["sha256"]
+        files = {path: hashes} if path.is_file() else {path / file: hashes[file] for file in hashes}
+        assert len(files) >= (1 if path.is_file() else 4)
+        for file, expected in files.items():
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == expected
+    path = tmp_path / "new" / "g.npz"
+    expected = load_pretrained(path).sample(2)
+    os.replace(f"{path}.json", path.with_suffix(".json"))
+    np.testing.assert_array_equal(load_pretrained(path).sample(2), expected)
 
 
 def test_arrays_can_be_written_again_byte_for_byte(snapshot, tmp_path):
-    paths = [export_generator(snapshot, tmp_path / f"{name}.npz", "npz") for name in "ab"]
+    paths = [export_generator(snapshot, tmp_path / f"{name}.npz") for name in "ab"]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path):
+    """Keras refuses arguments that it does not know; tried with 3.3, 3.5, 3.8, 3.10, 3.12, 3.14."""
+    with zipfile.ZipFile(export_generator(snapshot, tmp_path / "g.keras")) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    known = (
+        "activation batch_shape data_format dilation_rate dtype filters kernel_size name padding"
+        " ragged sparse strides target_shape trainable units use_bias"
+    )
+    assert {name for layer in layers for name in layer["config"]} == {*known.split()}
 
 
 @pytest.mark.parametrize(
@@ -103,15 +128,23 @@ def test_arrays_can_be_written_again_byte_for_byte(snapshot, tmp_path):
     [
         ("g.json", "npz", "`output` .*g.json must end in .npz"),
         ("g.npz", "keras", "must end in .keras"),
+        ("g.pb", None, "must end in .keras, .npz, .onnx, or give a `format`"),
         ("taken", "saved-model", "taken is there already"),
         ("g.pb", "tensorrt", "`format` must be one of keras, saved-model, npz, onnx"),
         ("a[b]", "saved-model", "pattern"),
+        ("mine.npz", None, "mine.npz.json, where the note .* is a file of yours"),
+        ("pipe.npz", None, "pipe.npz.json is a folder"),
+        ("s" * 214, "saved-model", "more than 215 bytes"),
+        pytest.param("g.onnx", None, "pip install tf2onnx", marks=without_tf2onnx),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(
     snapshot, tmp_path, name, format, said
 ):
     (tmp_path / "taken").mkdir()
+    (tmp_path / "pipe.npz.json").mkdir()
+    (tmp_path / "mine.npz.json").write_text('{"mine": 1}')
+    before = contents(tmp_path)
     with pytest.raises(UserError, match=said):
         export_generator(snapshot, tmp_path / name, format)
-    assert [path.name for path in tmp_path.rglob("*")] == ["taken"]
+    assert contents(tmp_path) == before

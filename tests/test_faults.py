@@ -410,6 +410,16 @@ def test_08_every_other_file_on_a_full_disk(mount, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@campaign
+@pytest.mark.parametrize("name, format", [("g.npz", None), ("g.keras", None), ("g", "saved-model")])
+def test_08_an_export_on_a_full_disk_leaves_nothing(mount, small_run, name, format):
+    folder = mount("size=2m")
+    snapshot = gan_tf.load_snapshot(small_run)
+    with pytest.raises(gan_tf.RunFailed, match=f"no space left to write {folder / name}: free"):
+        gan_tf.export_generator(snapshot, folder / name, format)
+    assert contents(folder) == {}
+
+
 def wait_for_write(run_dir, launcher):
     """Waits until a file is begun; returns what `poll` does, should the process end before."""
     for writing in [False, True]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import command
 
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 
@@ -21,6 +22,12 @@ def test_noise_is_unit_gaussian_and_a_function_of_its_arguments():
 def test_noise_is_tensorflows_own(seed, index):
     expected = tf.random.stateless_normal([5, 3], [seed, index], alg="philox")
     np.testing.assert_array_equal(make_noise(5, 3, seed, index), expected)
+
+
+def test_noise_is_the_same_under_xla():
+    program = "from gan_tf.noise import make_noise; print(make_noise(5, 3, 7, 2).numpy().tolist())"
+    finished = command("-c", program, TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit")
+    assert finished.stdout == f"{make_noise(5, 3, 7, 2).numpy().tolist()}\n"
 
 
 def test_the_fixed_noise_is_no_training_steps_noise():

@@ -66,7 +66,7 @@ def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, i
         (folder / name).write_text(content)
         refusal("train", *TINY, "--run-dir", folder, "--overwrite", run=in_process)
         assert (folder / name).read_text() == content
-        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.run.lock"}
+        assert {path.name for path in contents(folder)} <= {name, ".gan_tf.lock"}
 
 
 @campaign
@@ -114,6 +114,9 @@ def test_30_36_settings_of_other_programs_end_no_run(tmp_path, small_run):
         "train.py",
         *small(tmp_path / "run")[1:],
         MPLBACKEND="nonsense",
+        XLA_FLAGS="--of_another_build=1",
+        TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+        TF_USE_LEGACY_KERAS="1",
         MATPLOTLIBRC=str(tmp_path / "matplotlibrc"),
         HOME=str(tmp_path),
         TQDM_MININTERVAL="abc",

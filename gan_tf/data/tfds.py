@@ -155,7 +155,7 @@ def _alone_in(folder):
     """Lets one process at a time prepare a data set, and clears what killed ones have left."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / ".gan_tf.run.lock", "a", encoding="ascii") as file:
+        with open(folder / ".gan_tf.lock", "a", encoding="ascii") as file:
             try:
                 portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
             except portalocker.AlreadyLocked:

@@ -113,11 +113,16 @@ def draw(run: RunDir, epochs=None) -> list[Path]:
       epochs: which ones to lay side by side; by default those whose generator is kept.
 
     Raises:
-      UserError: there is no run, or no epoch of it is done yet.
+      UserError: there is no run, no epoch of it is done yet, or none of those asked for.
     """
     config, _ = run.read_config()
+    if epochs is None:
+        epochs = [*config.snapshot_epochs, config.epochs]
+    elif missing := {*epochs} - {*run.sample_paths()}:
+        raise UserError(f"`epochs`: {run.samples} holds no grid of epoch {min(missing)}")
+    _history(run)  # without one, neither file is written
+    write_epochs(run, epochs)
     write_loss_curves(run, config.snapshot_epochs)
-    write_epochs(run, [*config.snapshot_epochs, config.epochs] if epochs is None else epochs)
     return [run.loss_curves_path, run.epochs_path]
 
 

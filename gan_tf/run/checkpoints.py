@@ -129,15 +129,18 @@ def _write(checkpoint, path):
         sync(path.parent)
     except (tf.errors.OpError, OSError) as error:
         shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
-        full = is_disk_full(error) if isinstance(error, OSError) else _says_full(error)
-        if full:
-            raise disk_full(path, needed=_size(checkpoint)) from error
-        raise RunFailed(f"cannot write {path} ({one_line(error)})") from error
+        raise write_failure(path, error, needed=_size(checkpoint)) from error
 
 
-def _says_full(error):
-    # TensorFlow has a type of its own for a full disk, and none for a file that grows too large.
-    return isinstance(error, tf.errors.ResourceExhaustedError) or "too large" in str(error)
+def write_failure(path, error: Exception, needed: int | None = None) -> RunFailed:
+    """Returns the error to raise where TensorFlow or the system could not write a file."""
+    if isinstance(error, OSError):
+        full = is_disk_full(error)
+    else:  # TensorFlow has a type of its own for a full disk, and none for a file that is too large
+        full = isinstance(error, tf.errors.ResourceExhaustedError) or "too large" in str(error)
+    if full:
+        return disk_full(path, needed)
+    return RunFailed(f"cannot write {path} ({one_line(error)})")
 
 
 def _size(checkpoint):

@@ -5,11 +5,9 @@ import os
 import stat
 from pathlib import Path
 
-import portalocker
-
 from gan_tf.system.errors import RunFailed, UserError
 
-NAME = ".gan_tf.run.lock"
+NAME = ".gan_tf.lock"
 
 
 class FolderLock:
@@ -53,8 +51,8 @@ class FolderLock:
         except FileNotFoundError:
             with contextlib.suppress(OSError, UserError):
                 if _identity(os.stat(self.folder)) == self._folder_id:
-                    self._file.close()
-                    self._file = self._acquire()
+                    lost, self._file = self._file, self._acquire()
+                    lost.close()
                     return
         except OSError:
             pass
@@ -69,6 +67,8 @@ class FolderLock:
             self.path.unlink()
 
     def _acquire(self):
+        import portalocker  # here, as its import needs a folder for temporary files
+
         while True:
             # Never through a link, and never emptied: the name may be somebody else's.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -93,8 +93,9 @@ class FolderLock:
                 ) from error
             except portalocker.LockException as error:
                 file.close()
+                reason = getattr(error.__context__, "strerror", None) or "it refuses a lock"
                 raise UserError(
-                    f"`run_dir` {self.folder} is on a file system without locks ({error}): name a"
+                    f"`run_dir` {self.folder} is on a file system without locks ({reason}): name a"
                     " folder on another one"
                 ) from error
             except FileNotFoundError:

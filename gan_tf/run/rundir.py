@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gan_tf._version import __version__
 from gan_tf.config import TrainConfig, folder_name, still_known
+from gan_tf.run.lock import NAME as LOCK
 from gan_tf.run.lock import FolderLock
 from gan_tf.system import files
 from gan_tf.system.errors import UserError
@@ -175,6 +176,12 @@ class RunDir:
             for path in files.entries(folder)
             if names.fullmatch(path.name) and path.is_file()
         )
+
+    def has_file(self, path: Path) -> bool:
+        """Tells whether the folder holds a run, and a path is the name of one of its files."""
+        names = self._own.get(path.parent)
+        is_own = path == self.path / LOCK or (names and names.fullmatch(path.name))
+        return bool(is_own) and self.config_path.exists()
 
     # ------------------------------------------------------------- an old run that is overwritten
 
@@ -417,6 +424,23 @@ class RunDir:
 def best_epoch(rows: list[dict]) -> int | None:
     """Returns the epoch with the lowest FCD among rows of evaluation.csv; None without rows."""
     return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
+
+
+def check_output(path, ours=()):
+    """Refuses to write over a file that a run needs, or over what is no file.
+
+    Args:
+      path: the file that a user has named.
+      ours: names of a run's files that the command may make anew.
+
+    Raises:
+      UserError: says what is in the way.
+    """
+    files.check_target(path)
+    for place in Path(os.path.abspath(path)), Path(os.path.realpath(path)):
+        for run in RunDir(place.parent), RunDir(place.parent.parent):
+            if run.has_file(place) and place.name not in ours:
+                raise UserError(f"{path} is a file of the run in {run.path}: name another `output`")
 
 
 def read_table(path) -> list[dict]:

@@ -1,5 +1,6 @@
 """What a terminal, or a log file, shows of a training run."""
 
+import contextlib
 import errno
 import faulthandler
 import json
@@ -8,19 +9,36 @@ import os
 import sys
 import tempfile
 
-from gan_tf.system.errors import RunFailed
+from gan_tf.system.errors import RunFailed, UserError
+
+# For an output that is not UTF-8: what the program's own texts have beyond ASCII.
+_STAND_INS = str.maketrans({"é": "e", "−": "-"})
+_is_quiet = False
+
+
+@contextlib.contextmanager
+def quiet():
+    """Within its block nothing is printed and no bar is shown."""
+    global _is_quiet
+    _is_quiet = True
+    try:
+        yield
+    finally:
+        _is_quiet = False
 
 
 def say(text: str):
     """Prints a line at once.
 
-    After the reader has gone (`| head`, a closed terminal) the run goes on in silence.
+    After the reader has gone (`| head`, a closed terminal) the run continues in silence.
 
     Raises:
       RunFailed: standard output takes no more, as on a full disk.
     """
+    if _is_quiet:
+        return
     try:
-        print(text, flush=True)
+        print(_printable(text), flush=True)
     except OSError as error:
         # Python writes what is left once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -42,11 +60,25 @@ def say_json(value):
     say(json.dumps(finite(value), indent=2, allow_nan=False))
 
 
+def _printable(text):
+    """Returns a text with a stand-in for each character that standard output cannot write."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def _on_a_terminal():
+    return sys.stderr.isatty() and not _is_quiet
+
+
 def bar(items, what: str):
     """Returns an iterator over a list that shows its progress; on a terminal only."""
     from tqdm import tqdm  # here, as commands that show no bar need none of it
 
-    return tqdm(items, desc=what, leave=False, disable=not sys.stderr.isatty())
+    return tqdm(items, desc=what, leave=False, disable=not _on_a_terminal())
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
@@ -59,7 +91,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
         initial=images_done,
         unit=" images",
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=not _on_a_terminal(),
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 
@@ -104,27 +136,50 @@ def _duration(seconds):
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its greetings on standard error, but hides nothing that fails.
+    """Imports TensorFlow without its greetings on standard error.
 
-    They come from native code before it looks at any log level, so the descriptor itself is turned
-    away for the time of the import. A crash in native code is still reported, by faulthandler.
+    With TensorFlow 2.21 these are four to seven lines. Native code writes some of them before it
+    looks at any log level, so the descriptor itself is turned away while the import runs. What
+    fails still shows: as an exception, or, where native code crashes, by faulthandler.
+
+    Raises:
+      UserError: a variable asks TensorFlow for Keras 2, or there is no folder for temporary files.
     """
+    if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
+        raise UserError(
+            "the environment variable TF_USE_LEGACY_KERAS asks for Keras 2, and gan_tf needs"
+            " Keras 3: unset it before TensorFlow is imported"
+        )
+    if "tensorflow" in sys.modules:
+        return
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(
+            "no folder for temporary files can be written to: free space on the disk, or set the"
+            " environment variable TMPDIR to a folder that can"
+        ) from error
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
+    with _standard_error_turned_away():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _standard_error_turned_away():
+    try:
+        terminal = os.dup(2)
+    except OSError:  # a program without standard error
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    reported = faulthandler.is_enabled()  # a notebook or pytest has enabled it for itself
+    if not reported:
         faulthandler.enable(terminal)
-        try:
-            import tensorflow
-        except BaseException:
-            held_back.seek(0)
-            os.write(terminal, held_back.read())
-            raise
-        finally:
+    try:
+        yield
+    finally:
+        if not reported:
             faulthandler.disable()
-            os.dup2(terminal, 2)
-            os.close(terminal)
-    tensorflow.get_logger().setLevel("ERROR")
-    tensorflow.keras.config.set_floatx("float32")  # for the same reason
-    tensorflow.keras.config.set_image_data_format("channels_last")
+        os.dup2(terminal, 2)
+        os.close(terminal)

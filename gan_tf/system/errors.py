@@ -16,9 +16,12 @@ class RunFailed(RuntimeError):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns another library's error as its type and the first line of its text."""
+    """Returns another library's error as its type and the first line of its text.
+
+    What stands in backticks there is no argument of this program.
+    """
     first_line, _, _ = str(error).strip().partition("\n")
-    return f"{type(error).__name__}: {first_line[:300]}"
+    return f"{type(error).__name__}: {first_line[:300]}".replace("`", "'")
 
 
 def flag(name: str) -> str:
@@ -28,4 +31,5 @@ def flag(name: str) -> str:
 
 def with_flags(text: str) -> str:
     """Returns an error's text with each argument in backticks spelt as a flag."""
+    text = text.replace("`waypoints`", "--from and --to")
     return re.sub(r"`([a-z][a-z0-9_]*)`", lambda match: flag(match[1]), text)

@@ -41,14 +41,10 @@ def written_whole(path):
         name.
       RunFailed: the disk is full.
     """
-    check_name(path)
+    check_target(path)
     path = Path(os.path.realpath(path))
-    unfinished = path.with_name(_UNFINISHED.format(os.getpid(), path.name)) if path.name else path
+    unfinished = path.with_name(_UNFINISHED.format(os.getpid(), path.name))
     try:
-        if path.is_dir():
-            raise UserError(f"{path} is a folder: name a file to write")
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path} is not a regular file: name another one to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
     except FileExistsError:
@@ -114,6 +110,19 @@ def entries(folder) -> list[Path]:
         return []
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
+def check_target(path):
+    """Refuses a name for a file to write that no system takes, or that is no file's.
+
+    Raises:
+      UserError: says why.
+    """
+    check_name(path)
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: name a file to write")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path} is not a regular file: name another one to write")
 
 
 def check_name(path):

@@ -166,7 +166,7 @@ def test_a_process_that_waits_for_another_one_reads_what_that_has_prepared(
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server,
         concurrent.futures.ThreadPoolExecutor() as threads,
-        open(folder / ".gan_tf.run.lock", "w") as lock,
+        open(folder / ".gan_tf.lock", "w") as lock,
     ):
         portalocker.lock(lock, portalocker.LOCK_EX)
         threads.submit(server.serve_forever)

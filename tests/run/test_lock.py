@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import shutil
@@ -77,6 +78,23 @@ def test_the_lock_never_empties_a_file_that_has_another_name(tmp_path):
     with pytest.raises(UserError, match=f"{NAME} has a second name"), FolderLock(tmp_path):
         pytest.fail("it would be emptied")
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks as POSIX knows them")
+def test_a_file_system_without_locks_is_refused_and_a_lock_lost_on_one_ends_the_run(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    with FolderLock(tmp_path) as lock:
+        (tmp_path / NAME).unlink()
+        monkeypatch.setattr("portalocker.portalocker.LOCKER", refuse)
+        with pytest.raises(RunFailed, match="moved, removed or taken over"):
+            lock.check()
+    with pytest.raises(UserError, match=r"without locks \(Function not implemented\): name a"):
+        with FolderLock(tmp_path):
+            pytest.fail("nothing is locked")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -6,6 +7,7 @@ import sys
 import pytest
 from helpers import ROOT
 
+from gan_tf import UserError
 from gan_tf.system import console
 
 ROW = {
@@ -53,3 +55,20 @@ def test_output_that_cannot_be_written_ends_a_command_in_one_line():
         )
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1 and "standard output: No space left" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "encoding, shown",
+    [("utf-8", "Fréchet −1: Ł"), ("latin-1", "Frechet -1: ?"), ("ascii", "Frechet -1: ?")],
+)
+def test_what_an_output_cannot_write_has_a_stand_in(monkeypatch, encoding, shown):
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding, newline="\n"))
+    console.say("Fréchet −1: Ł")
+    assert content.getvalue().decode(encoding) == f"{shown}\n"
+
+
+def test_keras_2_is_refused_by_the_name_of_the_variable(monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    with pytest.raises(UserError, match="TF_USE_LEGACY_KERAS asks for Keras 2"):
+        console.import_tensorflow()

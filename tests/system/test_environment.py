@@ -21,7 +21,9 @@ def test_what_a_run_was_computed_on_is_in_its_config(small_run):
     assert recorded == environment.describe()
 
 
-def test_the_onednn_setting_is_recorded(monkeypatch):
+def test_settings_by_variables_are_recorded(monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
+    assert environment.describe()["xla_flags"] == "--tf_xla_auto_jit=2"
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     here = environment.describe()
     assert (here["onednn"], here["onednn_asked"]) == (False, False)
