@@ -83,11 +83,16 @@ def names(everyone: list[str], indices) -> str:
     return ", ".join(f"worker {index} ({everyone[index]})" for index in indices)
 
 
+def split(address: str) -> tuple[str, int]:
+    """Returns the host of an address, without brackets, and the port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def accepts(address: str) -> bool:
     """Returns whether an address accepts a TCP connection."""
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+        socket.create_connection(split(address), timeout=2).close()
     except (OSError, UnicodeError):
         return False
     return True
@@ -117,7 +122,7 @@ def wait_for_all(everyone: list[str], index: int, seconds: int):
 
 
 def _listener(everyone, index):
-    port = int(everyone[index].rpartition(":")[2])
+    _, port = split(everyone[index])
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:

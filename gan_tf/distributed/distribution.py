@@ -212,7 +212,7 @@ def _join(everyone, index, join_seconds):
     """Returns the strategy of all workers, once they are there."""
     addresses.wait_for_all(everyone, index, join_seconds)
     # TensorFlow's connections would else go through the proxy that http_proxy names.
-    os.environ["no_grpc_proxy"] = ",".join(address.rpartition(":")[0] for address in everyone)
+    os.environ["no_grpc_proxy"] = ",".join(addresses.split(one)[0] for one in everyone)
     try:
         strategy = _make_strategy(everyone, index)
     except RuntimeError as error:
@@ -221,7 +221,11 @@ def _join(everyone, index, join_seconds):
             f" same workers each time ({one_line(error)})"
         ) from error
     except tf.errors.OpError as error:
-        gone = [other for other in range(len(everyone)) if not addresses.accepts(everyone[other])]
+        gone = [
+            other
+            for other in range(len(everyone))
+            if other != index and not addresses.accepts(everyone[other])
+        ]
         raise RunFailed(
             f"{addresses.names(everyone, gone) or 'a worker'} did not join: give all the same"
             f" addresses and each an index of its own, and start all again ({one_line(error)})"
