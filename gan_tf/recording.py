@@ -64,14 +64,14 @@ class SilentRecord:
         """Refuses training images that are not those of the other workers."""
         self.steps_per_epoch = math.ceil(len(images) / self.config.batch_size)
         self.images_sha256 = data.checksum(images)
-        self.workers.agree("the training images", self.images_sha256)
+        self.workers.agree({"the SHA-256 of the training images": self.images_sha256})
 
     def begin_or_resume(self, gan):
         """Restores the newest checkpoint; in a new run the chief has written one by then."""
         self._prepare(gan)
         self.workers.meet()
         checkpoints.restore_newest(self.checkpoint, self.run)
-        self._check_workers()
+        self.workers.agree_on_weights(self.gan, "at the start")
 
     def after_step(self, metrics, stop_request):
         """Ends the run, unless that is due to its epoch, where any worker was asked to."""
@@ -86,7 +86,6 @@ class SilentRecord:
 
     def at_end(self) -> list[dict]:
         """Returns no rows: the chief has them."""
-        self.workers.leave()
         return []
 
     def _prepare(self, gan):
@@ -96,10 +95,6 @@ class SilentRecord:
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
 
-    def _check_workers(self):
-        self.workers.agree("the steps done", self.gan.steps_done)
-        self.workers.agree_on_weights(self.gan, "at the start")
-
     def _epoch_is_over(self):
         return self.gan.steps_done % self.steps_per_epoch == 0
 
@@ -107,7 +102,6 @@ class SilentRecord:
         return self.workers.any(stop_request.received is not None)
 
     def _stop(self, stop_request):
-        self.workers.leave()
         stop_request.received = stop_request.received or signal.SIGTERM  # another one's
         stop_request.obey()
 
@@ -171,7 +165,7 @@ class Record(SilentRecord):
             self._begin()
         self.run.remove_unfinished()
         self.workers.meet()
-        self._check_workers()
+        self.workers.agree_on_weights(self.gan, "at the start")
         self.summaries = tensorboard.make_writer(self.run.path)
         self._announce()
         self._start_epoch()
@@ -213,7 +207,6 @@ class Record(SilentRecord):
 
     def at_end(self) -> list[dict]:
         """Makes what a finished run shows, where it is missing; returns the rows of history.csv."""
-        self.workers.leave()
         epoch = self.config.epochs
         if epoch not in self.run.sample_paths():
             artifacts.write_samples(self.run, epoch, self._snapshot(epoch).sample_training_noise())

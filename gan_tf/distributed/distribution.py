@@ -1,77 +1,38 @@
 """One process or many: who the workers of a run are, how they agree, and which of them writes.
 
-`start` gives what a training needs of it; for one process, which is the default, that is
-`OneProcess`, which does nothing.
+TensorFlow carries all that several workers tell each other, and its coordination service notices
+which of them is gone. There is no encryption and no password: for private networks only.
 """
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
+import json
 import os
+import re
+import signal
+import threading
 
-import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context  # no public way leads to the coordination service
 
 from gan_tf._version import __version__
 from gan_tf.config import TrainConfig, whole_number
 from gan_tf.distributed import addresses
-from gan_tf.distributed.cluster import Cluster
 from gan_tf.distributed.step import SharedGan
 from gan_tf.gan import Gan
 from gan_tf.run.rundir import RunDir
 from gan_tf.system import console
-from gan_tf.system.errors import UserError
+from gan_tf.system.errors import RunFailed, UserError, one_line
 
 KINDS = ("workers", "slurm", "mirrored")
-# Longer than any pause that the workers' own connections allow: they notice, and say, who is gone.
-_TENSORFLOW_HEARTBEAT_MS = 3_600_000
-_BROKEN = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.FailedPreconditionError,
-)
-
-
-def start(kind: str | None, config: TrainConfig, join_seconds: int) -> "OneProcess":
-    """Returns the context manager in which a run trains: alone, or together with other workers.
-
-    Entering waits for all workers. It must come before TensorFlow's first operation.
-
-    Args:
-      kind: None for one process; "workers" for those that TF_CONFIG names, "slurm" for the tasks of
-        a Slurm job step, "mirrored" for all devices of this machine.
-      config: what all workers must agree on.
-      join_seconds: how long to wait for the other workers.
-
-    Raises:
-      UserError: the environment does not say who the workers are, or the own address is in use.
-      RunFailed: not all workers came in time.
-    """
-    if kind is None:
-        return OneProcess()
-    if kind not in KINDS:
-        raise UserError(f"`distribute` must be one of {', '.join(KINDS)}, not {kind!r}")
-    if not config.fast:
-        raise UserError(f"`distribute` {kind} needs `fast`: Keras's own Dropout cannot be shared")
-    if kind == "mirrored":
-        return _Mirrored()
-    join_seconds = whole_number("join_seconds", join_seconds, at_least=1)
-    if kind == "slurm":
-        there, index = addresses.from_slurm(os.environ)
-    else:
-        there, index = addresses.from_tf_config(os.environ.get("TF_CONFIG"))
-    facts = {"gan_tf": __version__, "TensorFlow": tf.__version__}
-    facts |= {"Keras": tf.keras.__version__, "`epochs`": config.epochs}
-    for field in dataclasses.fields(config):
-        if field.metadata["decides_numbers"]:
-            facts[f"`{field.name}`"] = getattr(config, field.name)
-    return _Workers(Cluster(there, index, facts, join_seconds), RunDir(config.run_folder))
+# Without a sign of life for so long a worker counts as dead; half of that does no harm.
+_SILENT_SECONDS = 20
 
 
 class OneProcess:
-    """A run on its own; also what `start` promises, in its simplest form.
+    """A run on its own; also what every other kind promises, in its simplest form.
 
     Attributes:
       replicas: into how many shares a batch is divided.
@@ -80,12 +41,6 @@ class OneProcess:
 
     replicas = 1
     is_chief = True
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
 
     def make_gan(self, config: TrainConfig) -> Gan:
         """Returns the networks, ready for `train_step`."""
@@ -97,22 +52,18 @@ class OneProcess:
 
     def meet(self):
         """Waits for all workers to come to this point."""
-        self.agree("", None)
 
-    def agree(self, what: str, value):
-        """Waits for all workers to come to this point; raises RunFailed if their values differ."""
+    def agree(self, facts: dict):
+        """Waits for all workers to come to this point; raises UserError if their facts differ."""
 
     def agree_on_weights(self, gan: Gan, when: str):
         """Raises RunFailed unless all workers' variables are equal to the last bit."""
 
-    def leave(self):
-        """Parts with the others, at a point to which all have come."""
 
+class _Replicas(OneProcess):
+    """Several devices, here or elsewhere, with a share of each batch."""
 
-class _Distributed(OneProcess):
-    """What runs on several devices, here or elsewhere, have in common."""
-
-    def _begin(self, strategy):
+    def __init__(self, strategy):
         self._strategy = strategy
         self.replicas = strategy.num_replicas_in_sync
 
@@ -120,86 +71,184 @@ class _Distributed(OneProcess):
         return SharedGan(config, self._strategy)
 
 
-class _Mirrored(_Distributed):
-    """All GPUs of this machine, or its logical CPU devices, in one process."""
+class _Workers(_Replicas):
+    """Processes on one machine or several, one for each address."""
 
-    def __enter__(self):
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        if len(devices) < 2:
-            raise UserError(
-                "`distribute` mirrored needs several GPUs, and TensorFlow sees"
-                f" {len(devices)} device on this machine: leave `distribute` out"
-            )
-        self._begin(tf.distribute.MirroredStrategy([device.name for device in devices]))
-        return self
-
-
-class _Workers(_Distributed):
-    """Processes on one machine or several, one for each address of a cluster."""
-
-    def __init__(self, cluster, run):
-        self._cluster = cluster
-        cluster.advice = lambda: (
-            "the same command on all machines goes on from step"
-            f" {max(run.checkpoint_steps(), default=0)}"
-        )
-        self.is_chief = cluster.index == 0
-
-    def __enter__(self):
-        self._cluster.__enter__()
-        try:
-            self._begin(_make_strategy(self._cluster.addresses, self._cluster.index))
-        except BaseException as error:
-            self._cluster.__exit__(type(error), error, error.__traceback__)
-            raise
-        if not self.is_chief:
-            here, chief = self._cluster.name(self._cluster.index), self._cluster.name(0)
-            console.say(f"{here} of {self.replicas} trains; {chief} writes, and speaks for all")
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, _BROKEN):
-            explained = self._cluster.explain(error)
-            self._cluster.__exit__(type(explained), explained, traceback)
-            raise explained from error
-        self._cluster.__exit__(kind, error, traceback)
+    def __init__(self, strategy, everyone, index):
+        super().__init__(strategy)
+        self._names = functools.partial(addresses.names, everyone)
+        self._index = index
+        self._all_know = False  # why the run ends
+        self.is_chief = index == 0
 
     def any(self, flag):
-        return float(self._sum(tf.constant(float(flag)))) > 0
+        return float(self._sum(self._on_each_device([float(flag)]))) > 0
 
     @tf.function
-    def _sum(self, value):
-        def on_replica(value):
-            context = tf.distribute.get_replica_context()
-            value = tf.identity(value)  # on a device of its own, which an argument has not
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    def _sum(self, values):
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=0)
 
-        total = self._strategy.run(on_replica, args=(value,))
-        return self._strategy.experimental_local_results(total)[0]
+    @tf.function(reduce_retracing=True)
+    def _concatenated(self, values):
+        return self._strategy.gather(values, axis=0)
 
-    def agree(self, what, value):
-        self._cluster.agree(what, value)
+    def _on_each_device(self, values):
+        return self._strategy.experimental_distribute_values_from_function(
+            lambda _: tf.constant(values)
+        )
+
+    def meet(self):
+        self._gather({})
+
+    def agree(self, facts, error=UserError):
+        gathered = self._gather(facts)
+        differences = [
+            f"{what} is {gathered[index].get(what)!r:.80} on {self._names([index])},"
+            f" {value!r:.80} on {self._names([0])}"
+            for index in sorted(gathered)
+            for what, value in gathered[0].items()
+            if gathered[index].get(what) != value
+        ]
+        if differences:
+            self._all_know = True
+            raise error("; ".join(differences))
 
     def agree_on_weights(self, gan, when):
-        self._cluster.agree(f"the networks {when}", checksum(gan))
+        self.agree({f"the checksum of the networks {when}": _checksum(gan)}, RunFailed)
 
-    def leave(self):
-        self._cluster.leave()
+    def _gather(self, facts):
+        """Returns the facts of each worker by its index."""
+        line = json.dumps([self._index, facts]) + "\n"
+        lines = self._concatenated(self._on_each_device([*line.encode()]))
+        return dict(map(json.loads, bytes(lines.numpy().tolist()).splitlines()))
+
+    def stopped_by(self, error: Exception) -> str:
+        """Returns which other worker has caused an error, and why; nothing if none has."""
+        cause = re.search(r"(?:Collective ops is aborted by: )+(.*)", str(error))
+        if not cause:
+            return ""
+        tasks = {int(task) for task in re.findall(r"task:(\d+)", str(error)[cause.start(1) :])}
+        # TensorFlow names no task where its heartbeats find no answer: they go to worker 0.
+        others = sorted(tasks - {self._index}) or [0]
+        return f"stopped by {self._names(others)}: {cause[1].rstrip(':'):.300}"
+
+    def stop_others(self, reason: str):
+        """Ends the other workers with the reason why this one ends, unless they know it."""
+        if not self._all_know:
+            with contextlib.suppress(tf.errors.OpError):  # the service may be gone
+                context.context().report_error_to_cluster(tf.errors.UNAVAILABLE, reason)
 
 
-def _make_strategy(addresses, index):
-    from tensorflow.python.eager import context  # no public way leads to these settings
+@contextlib.contextmanager
+def start(kind: str | None, config: TrainConfig, join_seconds: int):
+    """Gives what a run needs of `tf.distribute`, for as long as its `with` block runs.
 
-    # TensorFlow would end the run after 10 s without a worker's sign of life.
+    It waits for all workers, and must come before TensorFlow's first operation.
+
+    Args:
+      kind: None for one process; "workers" for those that TF_CONFIG names, "slurm" for the tasks of
+        a Slurm job step, "mirrored" for all devices of this machine.
+      config: what all workers must agree on.
+      join_seconds: how long to wait for the other workers.
+
+    Raises:
+      UserError: the environment does not say who the workers are, the own address is in use, or
+        another worker has other settings or versions.
+      RunFailed: not all workers came in time, or one is gone.
+    """
+    if kind is None:
+        yield OneProcess()
+        return
+    if kind not in KINDS:
+        raise UserError(f"`distribute` must be one of {', '.join(KINDS)}, not {kind!r}")
+    if not config.fast:
+        raise UserError(f"`distribute` {kind} needs `fast`: Keras's own Dropout cannot be shared")
+    if kind == "mirrored":
+        yield _Replicas(_mirrored_strategy())
+        return
+    join_seconds = whole_number("join_seconds", join_seconds, at_least=1)
+    find = addresses.from_slurm if kind == "slurm" else addresses.from_tf_config
+    everyone, index = find(os.environ)
+    workers = _Workers(_join(tuple(everyone), index, join_seconds), everyone, index)
+    try:
+        workers.agree(_facts(config))
+        if not workers.is_chief:
+            here, chief = (addresses.names(everyone, [one]) for one in (index, 0))
+            console.say(f"{here} of {len(everyone)}: {chief} writes the run, and reports on it")
+        yield workers
+    except Exception as error:
+        stopped_by = workers.stopped_by(error)
+        workers.stop_others(stopped_by or one_line(error))
+        if not stopped_by:
+            raise
+        step = max(RunDir(config.run_folder).checkpoint_steps(), default=0)
+        raise RunFailed(
+            f"{stopped_by}; the same command on all machines resumes from step {step}"
+        ) from error
+
+
+def _facts(config):
+    facts = {"gan_tf": __version__, "TensorFlow": tf.__version__, "Keras": tf.keras.__version__}
+    facts |= {"`epochs`": config.epochs}
+    for field in dataclasses.fields(config):
+        if field.metadata["decides_numbers"]:
+            facts[f"`{field.name}`"] = getattr(config, field.name)
+    return facts
+
+
+@functools.cache  # sums of a second strategy would be taken for those of the first
+def _mirrored_strategy():
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        raise UserError(
+            "`distribute` mirrored needs several GPUs, and TensorFlow sees"
+            f" {len(devices)} device on this machine: leave `distribute` out"
+        )
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+@functools.cache  # a process that has joined others stays with them
+def _join(everyone, index, join_seconds):
+    """Returns the strategy of all workers, once they are there."""
+    addresses.wait_for_all(everyone, index, join_seconds)
+    # TensorFlow's connections would else go through the proxy that http_proxy names.
+    os.environ["no_grpc_proxy"] = ",".join(addresses.split(one)[0] for one in everyone)
+    try:
+        strategy = _make_strategy(everyone, index)
+    except RuntimeError as error:
+        raise UserError(
+            "`distribute` must come before TensorFlow's first operation in a process, and with the"
+            f" same workers each time ({one_line(error)})"
+        ) from error
+    except tf.errors.OpError as error:
+        gone = [
+            other
+            for other in range(len(everyone))
+            if other != index and not addresses.accepts(everyone[other])
+        ]
+        raise RunFailed(
+            f"{addresses.names(everyone, gone) or 'a worker'} did not join: give all the same"
+            f" addresses and each an index of its own, and start all again ({one_line(error)})"
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        # TensorFlow has taken SIGTERM for itself, and would do nothing.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
+
+
+def _make_strategy(everyone, index):
+    milliseconds = 1000 * _SILENT_SECONDS
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
-        heartbeat_timeout_in_ms=_TENSORFLOW_HEARTBEAT_MS,
+        heartbeat_timeout_in_ms=milliseconds,
+        cluster_register_timeout_in_ms=milliseconds,
     )
-    jobs = context.context().coordination_service.coordinated_job_list
-    jobs.add(name="worker", num_tasks=len(addresses))
+    service = context.context().coordination_service
+    service.cluster_register_with_barrier = True  # else that time-out is none
+    service.coordinated_job_list.add(name="worker", num_tasks=len(everyone))
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec({"worker": addresses}),
+        tf.train.ClusterSpec({"worker": list(everyone)}),
         task_type="worker",
         task_id=index,
         rpc_layer="grpc",
@@ -208,16 +257,11 @@ def _make_strategy(addresses, index):
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 
-def checksum(gan: Gan) -> str:
-    """Returns the SHA-256 of every variable of both networks and optimizers."""
-    digest = hashlib.sha256()
-    parts = (
-        *gan.generators.values(),
-        gan.discriminator,
-        gan.generator_optimizer,
-        gan.discriminator_optimizer,
-    )
-    for part in parts:
+def _checksum(gan):
+    """Returns the SHA-256 of every variable of both networks and optimizers, and of the step."""
+    digest = hashlib.sha256(gan.step.numpy().tobytes())
+    parts = gan.discriminator, gan.generator_optimizer, gan.discriminator_optimizer
+    for part in (*gan.generators.values(), *parts):
         for variable in part.variables:
-            digest.update(np.asarray(variable.numpy()).tobytes())
-    return digest.hexdigest()
+            digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()[:16]
