@@ -17,7 +17,7 @@ from gan_tf.system.errors import UserError, flag
 from gan_tf.system.files import check_name
 
 _DEFAULT_RUN_DIR = TrainConfig().run_folder
-_CHOICES = {"precision": PRECISIONS, "distribute": ("workers", "slurm", "mirrored")}
+_CHOICES = {"precision": PRECISIONS}  # of a field of `TrainConfig`
 
 
 def import_tensorflow():
@@ -73,7 +73,7 @@ def _train_flags(parser):
     )
     parser.add_argument(
         "--distribute",
-        choices=_CHOICES["distribute"],
+        choices=["workers", "slurm", "mirrored"],
         help="share each batch: workers (those in TF_CONFIG), slurm (the tasks of srun), mirrored"
         " (all GPUs of this machine); default: one process, one device",
     )

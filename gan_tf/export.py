@@ -49,10 +49,9 @@ def export_generator(snapshot, path, format: str | None = None) -> Path:
     """
     format = check_export(path, format)
     path = Path(path)
-    write = {"npz": _write_arrays, "saved-model": _write_folder}.get(format, _write_model)
     whole = _folder_written_whole if format == "saved-model" else files.written_whole
     with files.written_whole(note_path(path)) as unfinished_note, whole(path) as unfinished:
-        write(unfinished, snapshot, format)
+        _write(unfinished, snapshot, format)
         record = {
             "gan_tf": __version__,
             "origin": snapshot.origin,
@@ -113,31 +112,32 @@ def _is_note(path):
         return False
 
 
-def _write_arrays(path, snapshot, _):
+def _write(path, snapshot, format):
+    if format == "npz":
+        path.write_bytes(_arrays(snapshot.generator))
+        return
+    generator = _plain(snapshot)
+    if format == "keras":
+        generator.save(path)
+        _shorten_config(path)
+        return
+    if format == "onnx":
+        generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras describes what it has written
+        generator.export(path, format="onnx" if format == "onnx" else "tf_saved_model")
+
+
+def _arrays(generator):
     from gan_tf.snapshots import named_weights
 
-    weights = {name: w.numpy() for name, w in named_weights(snapshot.generator).items()}
+    weights = {name: weight.numpy() for name, weight in named_weights(generator).items()}
     content = io.BytesIO()
     np.savez_compressed(
         content,
         # Vectors stay float32: they are few, and a variance may be too small for float16.
         **{name: w.astype(np.float16) if w.ndim > 1 else w for name, w in weights.items()},
     )
-    path.write_bytes(content.getvalue())
-
-
-def _write_model(path, snapshot, format):
-    generator = _plain(snapshot)
-    if format == "keras":
-        generator.save(path)
-        _shorten_config(path)
-    else:
-        generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
-        generator.export(path, format="onnx", verbose=False)
-
-
-def _write_folder(path, snapshot, _):
-    _plain(snapshot).export(path, verbose=False)
+    return content.getvalue()
 
 
 def _plain(snapshot):

@@ -34,6 +34,7 @@ def without_tensorflow(tmp_path):
         ["train.py", "--batch-size=0"],
         ["-m", "gan_tf", "gif", "--run-dir=nowhere"],
         ["-m", "gan_tf", "draw", "--run-dir=nowhere"],
+        ["-m", "gan_tf", "export", "--pretrained", "--output=generator"],
     ],
 )
 def test_tensorflow_is_not_imported_without_need(arguments, without_tensorflow):

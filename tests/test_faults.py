@@ -635,13 +635,6 @@ def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, mon
     assert contents(tmp_path) == {}
 
 
-def test_15_a_gif_from_an_empty_folder_is_refused(tmp_path, in_process):
-    for flags in [[], [f"--output={tmp_path / 'film.gif'}"]]:
-        said = refusal("gif", f"--run-dir={tmp_path}", *flags, run=in_process)
-        assert str(tmp_path / "samples") in said
-        assert contents(tmp_path) == {}
-
-
 def damage_header(path):
     flip_a_bit(path, 12)
 
