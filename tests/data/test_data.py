@@ -3,6 +3,7 @@ import dataclasses
 import http.server
 import json
 import os
+import queue
 import shutil
 
 import numpy as np
@@ -24,6 +25,7 @@ from gan_tf import TrainConfig, UserError
 from gan_tf.data import batches, class_names, load_images, load_labelled
 from gan_tf.data.synthetic import COUNT as SYNTHETIC_IMAGES
 from gan_tf.data.synthetic import synthetic_images
+from gan_tf.system import console
 
 COUNT = 130
 
@@ -159,10 +161,12 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 def test_a_process_that_waits_for_another_one_reads_what_that_has_prepared(
-    prepared, tmp_path, monkeypatch, capfd
+    prepared, tmp_path, monkeypatch
 ):
     folder = tmp_path / "fashion_mnist"
     folder.mkdir()
+    lines = queue.Queue()
+    monkeypatch.setattr(console, "say", lines.put)
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server,
         concurrent.futures.ThreadPoolExecutor() as threads,
@@ -171,13 +175,14 @@ def test_a_process_that_waits_for_another_one_reads_what_that_has_prepared(
         portalocker.lock(lock, portalocker.LOCK_EX)
         threads.submit(server.serve_forever)
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
-        loading = threads.submit(load_images, TrainConfig(data_dir=tmp_path))
-        while "waiting for another process" not in capfd.readouterr().out:
-            assert not loading.done(), loading.exception()
-        shutil.copytree(prepared[0] / "fashion_mnist", folder, dirs_exist_ok=True)
-        portalocker.unlock(lock)
+        try:
+            loading = threads.submit(load_images, TrainConfig(data_dir=tmp_path))
+            assert "waiting for another process" in lines.get(timeout=60)
+            shutil.copytree(prepared[0] / "fashion_mnist", folder, dirs_exist_ok=True)
+        finally:
+            portalocker.unlock(lock)
+            server.shutdown()
         images = loading.result(60)
-        server.shutdown()
     np.testing.assert_array_equal(images, load_images(TrainConfig(data_dir=prepared[0])))
 
 
