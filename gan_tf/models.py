@@ -24,7 +24,7 @@ def make_generator(latent_dim: int = 100) -> tf.keras.Sequential:
       A model from `[batch, latent_dim]` float32, unit Gaussian, to `[batch, 28, 28, 1]` float32 in
       [-1, 1]; 2,330,944 parameters at the default.
 
-    Source: homework, part 2; Radford et al. 2016 for transposed convolutions with BatchNorm.
+    Source: assignment, part 2; Radford et al. 2016 for transposed convolutions with BatchNorm.
     """
     return tf.keras.Sequential(
         [
@@ -54,7 +54,7 @@ def make_discriminator() -> tf.keras.Sequential:
       A model from `[batch, 28, 28, 1]` float32 in [-1, 1] to `[batch, 1]` float32 logits, positive
       for real; 212,865 parameters.
 
-    Source: homework, part 2.
+    Source: assignment, part 2.
     """
     return tf.keras.Sequential(
         [
