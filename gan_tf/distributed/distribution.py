@@ -232,7 +232,7 @@ def _join(everyone, index, join_seconds):
         ) from error
     if threading.current_thread() is threading.main_thread():
         # TensorFlow has taken SIGTERM for itself, and would do nothing.
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
     return strategy
 
 
@@ -245,7 +245,8 @@ def _make_strategy(everyone, index):
         cluster_register_timeout_in_ms=milliseconds,
     )
     service = context.context().coordination_service
-    service.cluster_register_with_barrier = True  # else that time-out is none
+    if hasattr(service, "cluster_register_with_barrier"):  # newer than TensorFlow 2.16
+        service.cluster_register_with_barrier = True  # without it that time-out is an hour
     service.coordinated_job_list.add(name="worker", num_tasks=len(everyone))
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(everyone)}),
