@@ -4,7 +4,7 @@ import numpy as np
 
 from gan_tf.config import whole_number
 from gan_tf.evaluation.classifier import load_classifier
-from gan_tf.evaluation.evaluate import at
+from gan_tf.evaluation.evaluate import MOST, at
 from gan_tf.snapshots import BATCH
 from gan_tf.system.errors import UserError
 
@@ -12,7 +12,6 @@ from gan_tf.system.errors import UserError
 # make: of real images each class of the known data sets is a tenth.
 _RAREST = 1000
 _LEAST_DRAWN = 5 * _RAREST
-_MOST = 1_000_000  # images that are asked for; they take 3 GB
 
 
 def sample_class(
@@ -36,7 +35,7 @@ def sample_class(
     Raises:
       UserError: there is no such class, or the generator makes hardly any of it.
     """
-    count = whole_number("count", count, at_least=1, at_most=_MOST)
+    count = whole_number("count", count, at_least=1, at_most=MOST)
     classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
     wanted = _index(class_name, classifier.class_names)
     chosen, drawn = [], 0
