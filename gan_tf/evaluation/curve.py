@@ -6,12 +6,11 @@ number of images, by the same classifier, on the generator that draws the run's 
 
 import warnings
 
-from gan_tf.config import TrainConfig, whole_number
+from gan_tf.config import TrainConfig
 from gan_tf.evaluation.evaluate import (
     COUNT,
-    FEWEST,
     at,
-    check_seed,
+    check_numbers,
     evaluate_generator,
     load_references,
 )
@@ -71,7 +70,8 @@ class QualityCurve:
         epoch, asked_for = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
         row = as_row(evaluate_generator(snapshot, self.references, self.count))
         self.rows = [*(row for row in self.rows if row["epoch"] < epoch), row]
-        best = best_epoch(self.rows)
+        kept = {*self.run.snapshot_epochs(), epoch}
+        best = best_epoch([row for row in self.rows if row["epoch"] in kept])
         # Recorded, as the same run may resume with other epochs to keep.
         row["kept_as_best"] = int(epoch == best)
         for other in self.rows:
@@ -114,8 +114,7 @@ def evaluate_run(
     Raises:
       UserError: as for `evaluate_snapshot`; or there is no snapshot, or evaluation.csv is damaged.
     """
-    count = whole_number("count", count, at_least=FEWEST)
-    check_seed(seed)
+    check_numbers(count, seed)
     run = RunDir(run_dir)
     config, _ = run.read_config()
     if not (epochs := run.snapshot_epochs()):

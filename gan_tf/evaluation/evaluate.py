@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_tf import data
-from gan_tf.config import TrainConfig, whole_number
+from gan_tf.config import MOST_IMAGES, TrainConfig, whole_number
 from gan_tf.evaluation import metrics
 from gan_tf.evaluation.classifier import Classifier, load_classifier
 from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
@@ -24,8 +24,7 @@ FEWEST = 1000
 _CLAIMED = 0.99  # share of the test images that a class claims, by definition
 _COPIES = -3.0  # a score below is less likely than 1 in 700 for fresh images
 _DIGEST = hashlib.sha256().digest_size
-_MOST_BYTES = 2**32  # of a file of features
-_LARGEST_SEED = 2**32 - 1
+_MOST_BYTES = 2**30  # of a file of features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,21 +113,17 @@ def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
     Args:
       images: `[count, 28, 28, 1]` float32 in [-1, 1], at least 1,000.
       references: of the data set that they should look like.
-      seed: chooses the training images that the floor is measured with, 0 to 2**32 - 1.
+      seed: chooses the training images that the floor is measured with.
 
     Returns:
       A dict for JSON. `fcd`, `kid` and `kid_std_error`, `density`, `coverage`, `variety`: see
-      `metrics` and `variety`. `fcd_floor`, `kid_floor`, `density_floor`, `coverage_floor`,
-      `variety_floor`: the same of as many training images, or of all there are. `class_shares`: in
-      order of `class_names`; `class_distance`: their total variation distance from the shares of
-      the test images; `smallest_share`. `unclaimed_share`: images stranger to every class than
-      99 % of the test images. `memorisation_score` and `memorised`: see `metrics.copying_score`.
-      `classifier`: its id. `images`: how many.
-
-    Raises:
-      UserError: the seed is out of range.
+      `metrics` and `variety`. `fcd_floor`, `kid_floor`, `density_floor`, `coverage_floor`: the same
+      of as many training images, or of all there are; `variety_floor`: of test images.
+      `class_shares`: in order of `class_names`; `class_distance`: their total variation distance
+      from the shares of the test images; `smallest_share`. `unclaimed_share`: images stranger to
+      every class than 99 % of the test images. `memorisation_score` and `memorised`: see
+      `metrics.copying_score`. `classifier`: its id. `images`: how many.
     """
-    check_seed(seed)
     features, labels = references.classifier(images)
     chosen = np.random.default_rng(seed).permutation(len(references.train_images))[: len(images)]
     measured = _compare(features, references.test_features)
@@ -167,8 +162,8 @@ def evaluate_snapshot(
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
-      count: how many images, at least 1,000; the default is also the number of test images.
-      seed: of the noise.
+      count: how many images, 1,000 to 1,000,000; the default is also the number of test images.
+      seed: of the noise, 0 to 2**32 - 1.
       data_dir, manual_dir: where the data is, if not where the run had it.
 
     Returns:
@@ -177,8 +172,7 @@ def evaluate_snapshot(
     Raises:
       UserError: a number is out of range, or the data cannot be had.
     """
-    count = whole_number("count", count, at_least=FEWEST)
-    check_seed(seed)
+    check_numbers(count, seed)
     references = load_references(at(snapshot.config, data_dir, manual_dir))
     return evaluate_generator(snapshot, references, count, seed)
 
@@ -204,16 +198,17 @@ def evaluate_file(path, config: TrainConfig, seed: int = 0) -> dict:
       As `evaluate`.
 
     Raises:
-      UserError: as for `read_images`, `load_references` and `evaluate`.
+      UserError: as for `read_images` and `load_references`, or the seed is out of range.
     """
-    check_seed(seed)
+    check_numbers(COUNT, seed)
     images = read_images(path)
     return evaluate(images, load_references(config), seed)
 
 
-def check_seed(seed):
-    """Refuses what is no seed of the noise, before minutes of work rather than after."""
-    whole_number("seed", seed, at_least=0, at_most=_LARGEST_SEED)
+def check_numbers(count: int, seed: int):
+    """Refuses a count or a seed that is out of range: before minutes of work, not after them."""
+    whole_number("count", count, at_least=FEWEST, at_most=MOST_IMAGES)
+    whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
 
 
 def at(config: TrainConfig, data_dir, manual_dir) -> TrainConfig:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import faulthandler
 import json
-import math
 import os
 import sys
 import tempfile
@@ -49,15 +48,8 @@ def say(text: str):
 
 def say_json(value):
     """Prints a value as JSON that every parser takes; a number that is not finite becomes null."""
-
-    def finite(part):
-        if isinstance(part, dict):
-            return {name: finite(inner) for name, inner in part.items()}
-        if isinstance(part, (list, tuple)):
-            return [finite(inner) for inner in part]
-        return None if isinstance(part, float) and not math.isfinite(part) else part
-
-    say(json.dumps(finite(value), indent=2, allow_nan=False))
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    say(json.dumps(finite, indent=2, allow_nan=False))
 
 
 def _printable(text):
