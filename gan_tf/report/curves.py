@@ -15,7 +15,7 @@ _LINE_HEIGHT = 12  # of the letters at the ends of the lines
 class _Kind(NamedTuple):
     """What a chart shows: its lines, columns with their labels, and levels to compare them with.
 
-    The axis includes `bounds`; with two of them it is complete.
+    The axis includes `bounds`; with two of them it is linear, whatever the values.
     """
 
     title: str
@@ -65,6 +65,7 @@ _KINDS = (
         "Distance to real images",
         "FCD, lower is better; the floor is that of real images to real images",
         {"fcd": "FCD", "fcd_floor": "floor"},
+        bounds=(0, 1),
     ),
 )
 _OF_THE_DISCRIMINATOR = ("discriminator", "real", "fcd_floor")  # columns in its colour
