@@ -109,7 +109,7 @@ def test_evaluate_of_the_pretrained_generator(prepared, in_process):
     "flags, message",
     [
         (["--pretrained", "--all-epochs"], "--all-epochs"),
-        (["--pretrained", "--count", "10"], "--count must be a whole number, 1000 or more"),
+        (["--pretrained", "--count", "10"], "--count must be a whole number, from 1000 to 1000000"),
         (["--pretrained", "--seed=-1"], "--seed must be a whole number"),
         (["--images", "images.npy", "--count", "1000"], "drop .*--count"),
         (["--images", "images.npy", "--no-averaged"], "drop .*--no-averaged"),
