@@ -175,7 +175,15 @@ def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, refere
     assert run.evaluation_path.read_bytes() == before
 
 
-def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, in_process):
+@pytest.fixture
+def few_images(monkeypatch):
+    """Training measures with 1,000 images, in place of 10,000."""
+    monkeypatch.setattr(QualityCurve.__init__, "__defaults__", (COUNT,))
+
+
+def test_training_measures_its_epochs_and_resumes_its_table(
+    data_dir, tmp_path, in_process, few_images
+):
     run = RunDir(tmp_path / "run")
 
     def train(epochs):
@@ -185,7 +193,7 @@ def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, 
     finished = in_process(*train(1))
     assert (finished.returncode, finished.stderr) == (0, "")
     (first,), (trained,) = run.read_evaluation(), run.read_history()
-    assert (first["epoch"], first["images"]) == (1, 10_000)
+    assert (first["epoch"], first["images"]) == (1, COUNT)
     assert first["variety"] == trained["variety"]
     assert f"variety {trained['variety']:.2f}, FCD {first['fcd']:.2f}" in finished.stdout
     (events,) = run.path.glob("events.out.tfevents.*")
@@ -198,9 +206,9 @@ def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, 
         if name not in ("classifier", "kept_as_best"):
             assert scalars[name] == np.float32(value), name
 
-    run.write_evaluation([first | {"images": 1000}])  # as of `evaluate --all-epochs --count 1000`
+    run.write_evaluation([first | {"images": 2000}])  # as of `evaluate --all-epochs --count 2000`
     before = contents(run.path)
-    assert "another number of images than 10000" in refusal(*train(2), run=in_process)
+    assert f"another number of images than {COUNT}" in refusal(*train(2), run=in_process)
     assert contents(run.path) == before
     run.evaluation_path.write_text("epoch,fcd\n1\n")
     assert "evaluation.csv is damaged" in refusal(*train(2), run=in_process)
@@ -251,7 +259,7 @@ sys.addaudithook(kill)
 
 
 @pytest.mark.campaign
-def test_evaluating_while_training_changes_no_bit_of_it(data_dir, tmp_path, in_process):
+def test_evaluating_while_training_changes_no_bit_of_it(data_dir, tmp_path, in_process, few_images):
     runs = RunDir(tmp_path / "plain"), RunDir(tmp_path / "measured")
     for run, flags in zip(runs, [[], ["--evaluate-every=1", f"--data-dir={data_dir}"]]):
         assert in_process(*small(run.path, *flags), "--epochs=2").returncode == 0
