@@ -267,7 +267,7 @@ class Record(SilentRecord):
         if epochs >= self.config.epochs:
             return
         if epochs or steps:
-            place = f"step {self.gan.steps_done} ({epochs} epochs and {steps} steps)"
+            place = f"step {self.gan.steps_done}, in epoch {epochs + 1}"
             console.say(f"{self.run.path}: resuming after {place}")
             return
         console.say(f"{self.run.path}: training on {len(self.images)} images")

@@ -190,7 +190,7 @@ def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     assert finished.returncode == 0, finished.stderr
     (warning,) = finished.stderr.splitlines()
     assert f"warning: {run_copy / 'checkpoints' / LAST} cannot be read" in warning
-    assert "resuming after step 10 (2 epochs and 0 steps)" in finished.stdout
+    assert "resuming after step 10, in epoch 3" in finished.stdout
     assert_same_outcome(run_copy, small_run)
 
 
@@ -280,7 +280,7 @@ def test_06_a_finished_run_may_grow_and_keep_other_epochs(
     for flags in [["--epochs=1", "--snapshot-epochs", "1"], []]:
         finished = launcher.run(*small(tmp_path, *flags))
         assert (finished.returncode, finished.stderr) == (0, "")
-    assert "resuming after step 5 (1 epochs and 0 steps)" in finished.stdout
+    assert "resuming after step 5, in epoch 2" in finished.stdout
     assert_same_outcome(tmp_path, small_run)
     before = contents(tmp_path)
     said = refusal(*small(tmp_path, "--epochs=2"), run=in_process)

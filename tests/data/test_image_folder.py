@@ -299,7 +299,7 @@ def test_a_run_inside_its_pictures_resumes_under_any_name_of_the_folder(
     assert train(".", "run", 1).returncode == 0
     monkeypatch.chdir(tmp_path)
     resumed = train("mine/", "mine/run", 2)
-    assert resumed.returncode == 0 and "mine/run: going on after step 1" in resumed.stdout
+    assert resumed.returncode == 0 and "mine/run: resuming after step 1" in resumed.stdout
     os.rename("mine", "moved")
     run = RunDir(tmp_path / "moved" / "run")
     history = run.read_history()
