@@ -155,7 +155,7 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     gate.unlink()
     stopped = launcher.wait()
     assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
-    assert f"resuming after step {saved} " in stopped.stdout
+    assert f"resuming after step {saved}, " in stopped.stdout
     assert newest_step(run.path) == held + 1
     # 1, 19: the newest checkpoint is damaged; the run comes from another TensorFlow and gan_tf 1.0.
     truncate(run.checkpoint_path(held + 1).with_suffix(".data-00000-of-00001"))
@@ -517,13 +517,13 @@ def test_10_signals_save_in_mid_epoch_and_the_same_command_goes_on(small_run, tm
         gate.unlink()
         stopped = launcher.wait()
         assert (stopped.returncode, stopped.stderr) == (code, said)
-        assert f"resuming after step {saved} " in stopped.stdout or saved == 0
+        assert f"resuming after step {saved}, " in stopped.stdout or saved == 0
         saved = newest_step(folder)
         assert saved == held + 1  # the step that the signal came in was done to its end
         assert saved % SMALL_STEPS > 0  # not where a save was due
     finished = launcher.run(*small(folder))
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert f"resuming after step {saved} " in finished.stdout
+    assert f"resuming after step {saved}, " in finished.stdout
     assert_same_outcome(folder, small_run)
 
 
@@ -862,5 +862,5 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     assert f"tensorflow is {tf.__version__}, was 2.0.0" in warning
     assert "onednn is False, was True" in warning
     assert f"threads is 1, was {threads}" in warning or threads == 1
-    assert "resuming after step 10 " in finished.stdout
+    assert "resuming after step 10, " in finished.stdout
     assert [row["epoch"] for row in RunDir(run_copy).read_history()] == [1, 2, 3]
