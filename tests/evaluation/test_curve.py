@@ -39,9 +39,15 @@ def ranked(references):
 
 
 @pytest.fixture
-def make_curve(references, tmp_path, monkeypatch):
-    """Begins, or resumes, the curve of a run in the same folder."""
+def make_curve(references, ranked, tmp_path, monkeypatch):
+    """Begins, or resumes, the curve of a run in the same folder; no generator is measured twice."""
     monkeypatch.setattr(module, "load_references", lambda _: references)
+    measured = {id(snapshot.generator): result for snapshot, result in ranked}
+
+    def evaluate_generator(snapshot, *_):
+        return measured[id(snapshot.generator)] | {"epoch": snapshot.epoch}
+
+    monkeypatch.setattr(module, "evaluate_generator", evaluate_generator)
 
     def make(**choices):
         config = TrainConfig(**{"epochs": 4, "snapshot_epochs": (4,)} | choices)

@@ -7,7 +7,7 @@ from PIL import Image
 from gan_tf import UserError, load_snapshot, write_neighbours
 from gan_tf.data import load_images, scaled
 from gan_tf.evaluation.neighbours import draw_neighbours
-from gan_tf.run.images import read_png
+from gan_tf.run.images import PANEL_GAP, read_png
 
 CELL = 30 * 3  # pixels of an image and its gap, enlarged
 CAPTION = 24
@@ -28,8 +28,9 @@ def test_the_nearest_training_images_stand_beside_each_image():
     features = np.array([[0.0], [9.0]]), np.arange(40.0)[:, None]
     drawn = draw_neighbours(copies, train, features)
     width = CELL + 6, 5 * CELL + 6, 5 * CELL + 6
-    assert drawn.shape == (2 * CELL + 6 + CAPTION, sum(width))
-    drawn, by_pixels, by_features = np.split(drawn, np.cumsum(width)[:-1], axis=1)
+    assert drawn.shape == (2 * CELL + 6 + CAPTION, sum(width) + 2 * PANEL_GAP)
+    first, second = np.cumsum(width)[:-1] + [0, PANEL_GAP]
+    by_pixels, by_features = drawn[:, first + PANEL_GAP :], drawn[:, second + PANEL_GAP :]
     for row, index in enumerate([7, 3]):
         np.testing.assert_array_equal(images_of(drawn, 1)[row][0], train[index, :, :, 0])
         np.testing.assert_array_equal(images_of(by_pixels, 5)[row][0], train[index, :, :, 0])
@@ -40,7 +41,7 @@ def test_the_nearest_training_images_stand_beside_each_image():
         everyone = np.linalg.norm(train.astype(float) - train[index], axis=(1, 2))[:, 0]
         np.testing.assert_allclose(distances, np.sort(everyone)[:5])
     np.testing.assert_array_equal(images_of(by_features, 5)[0], train[:5, :, :, 0])
-    assert draw_neighbours(copies, train[:3]).shape[1] == CELL + 6 + 3 * CELL + 6  # pixels only
+    assert draw_neighbours(copies, train[:3]).shape[1] == 4 * CELL + 12 + PANEL_GAP  # pixels only
 
 
 def test_the_command_draws_them_by_pixels_and_by_features(run_copy, data_dir, in_process):
@@ -51,7 +52,7 @@ def test_the_command_draws_them_by_pixels_and_by_features(run_copy, data_dir, in
         f"{path}: 3 images from epoch 3, each with its nearest training images\n"
     )
     shown = read_png(path)
-    assert shown.shape == (3 * CELL + 6 + CAPTION, 11 * CELL + 18)
+    assert shown.shape == (3 * CELL + 6 + CAPTION, 11 * CELL + 18 + 2 * PANEL_GAP)
     images = load_snapshot(run_copy).sample(3, seed=2)
     np.testing.assert_allclose(scaled(shown[6:90:3, 6:90:3]), images[0, :, :, 0], atol=0.01)
 
@@ -67,9 +68,9 @@ def test_own_pictures_are_compared_by_pixels(tmp_path, in_process):
     finished = in_process("neighbours", "--run-dir", run_dir, "--count=2")
     assert finished.returncode == 0, finished.stderr
     shown = imageio.imread(run_dir / "neighbours.png")
-    assert shown.shape == (2 * CELL + 6 + CAPTION, 6 * CELL + 12)
+    assert shown.shape == (2 * CELL + 6 + CAPTION, 6 * CELL + 12 + PANEL_GAP)
     known = [imageio.imread(path) for path in folder.iterdir()]
-    for row in images_of(shown[:, CELL + 6 :], 5):
+    for row in images_of(shown[:, CELL + 6 + PANEL_GAP :], 5):
         for image in row:
             assert any(np.array_equal(image, picture) for picture in known)
 

@@ -444,7 +444,7 @@ def test_nothing_runs_over_the_edge_or_breaks_at_a_hyphen(opened_page, request):
                 """return [...document.querySelectorAll("code")]
                     .map((code) => code.getClientRects().length)"""
             )
-            assert set(lines) == {1}
+            assert set(lines) <= {1}
             if width > 320:  # what differs: the last run can be seen without scrolling
                 edges = opened.execute_script(
                     """return [...document.querySelectorAll(".differing td:last-child")]

@@ -257,7 +257,7 @@ EVALUATIONS = odd_table(
 
 
 @given(history=HISTORIES, evaluation=EVALUATIONS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_odd_tables_make_a_report_without_a_false_figure(history, evaluation):
     """Files may be edited, or of a run that went mad; what no run computes counts as missing."""
     for number, row in enumerate(history):
@@ -271,7 +271,7 @@ def test_odd_tables_make_a_report_without_a_false_figure(history, evaluation):
             run = read_run(folder)
         except gan_tf.UserError as error:
             assert "evaluation.csv is damaged" in str(error)
-            assert "" in sum(evaluation, [])
+            assert {"", "nan", "-inf"} & {*sum(evaluation, [])}
             return
     html = page([run])
     words = (
