@@ -27,6 +27,7 @@ LEVELS = {
 }
 UNKNOWN = "unknown"  # a rule's answer where the history does not hold what it looks at
 JUDGED_AFTER = 30_000  # images seen
+_VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic ones became varied after 31,200
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
 # Between images of Fashion-MNIST, for runs that did not record it when they began.
 _REAL_VARIETY = {"fashion_mnist": 0.80}
@@ -184,7 +185,7 @@ def collapse(run):
     real = run.real_variety or _REAL_VARIETY.get(run.config["dataset"])
     by_epoch, epochs = run.variety(), [row["epoch"] for row in latest(run)]
     values = [by_epoch.get(epoch) for epoch in epochs]
-    if not real or not epochs or None in values:
+    if not real or not epochs or None in values or (images_seen(run) or 0) < _VARIED_AFTER:
         return UNKNOWN
     if max(values) < real / 3:
         other_rate = run.config["discriminator_learning_rate"] is not None
