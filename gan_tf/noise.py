@@ -22,15 +22,17 @@ def make_noise(count: int, latent_dim: int, seed: int, index: int) -> tf.Tensor:
     Returns:
       `[count, latent_dim]` float32, unit Gaussian.
     """
-    return _unit_gaussian(count, latent_dim, tf.constant([seed, index], tf.int64))
+    return _unit_gaussian(
+        tf.constant([count, latent_dim]), tf.constant([seed, index], tf.int64)
+    )  # [count, latent_dim]
 
 
 @tf.function  # ten times as fast as the same operations one by one
-def _unit_gaussian(count, latent_dim, seed):
+def _unit_gaussian(shape, seed):
     # XLA has another way from these random bits to Gaussian numbers, and left to choose another
     # algorithm too: TF_XLA_FLAGS would change every image.
     with tf.xla.experimental.jit_scope(compile_ops=False):
-        return tf.random.stateless_normal([count, latent_dim], seed, alg="philox")
+        return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 def make_fixed_noise(latent_dim: int, seed: int) -> tf.Variable:
