@@ -75,7 +75,7 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
         raise UserError(f"`dataset` {folder} holds no picture ({reasons or 'it is empty'})")
     if cache is not None and images.keys() != kept.keys():
         rows = b"".join(key + image.tobytes() for key, image in images.items())
-        files.keep(cache, rows + hashlib.sha256(rows).digest())
+        files.keep_checked(cache, rows)
     ordered = [images[key] for key in sorted(copies) for _ in range(copies[key])]
     if left_out:
         count = len(left_out) + len(ordered)
@@ -109,12 +109,8 @@ def _find_files(folder):
 
 def _read_cache(path):
     """Maps SHA-256 to image as an earlier call has kept them; after damage none is left."""
-    try:
-        content = files.read_bytes(path, _MOST_KEPT) if path else b""
-    except (OSError, ValueError):
-        content = b""  # not there yet, or something else is
-    rows, digest = content[:-_DIGEST], content[-_DIGEST:]
-    if hashlib.sha256(rows).digest() != digest or len(rows) % (_DIGEST + SIDE**2):
+    rows = files.read_checked(path, _MOST_KEPT) if path else None
+    if rows is None or len(rows) % (_DIGEST + SIDE**2):
         return {}
     table = np.frombuffer(rows, np.uint8).reshape(-1, _DIGEST + SIDE**2)
     return {row[:_DIGEST].tobytes(): row[_DIGEST:].reshape(SIDE, SIDE) for row in table}

@@ -1,7 +1,7 @@
 """How good images are: all the measures, against the test images of their data set."""
 
+import contextlib
 import dataclasses
-import hashlib
 import io
 import os
 import stat
@@ -23,7 +23,6 @@ COUNT = 10_000  # of generated images, as many as there are test images
 FEWEST = 1000
 _CLAIMED = 0.99  # share of the test images that a class claims, by definition
 _COPIES = -3.0  # a score below is less likely than 1 in 700 for fresh images
-_DIGEST = hashlib.sha256().digest_size
 _MOST_BYTES = 2**30  # of a file of features
 
 
@@ -91,19 +90,15 @@ def training_features(classifier: Classifier, images: np.ndarray, folder) -> np.
     Returns:
       `[count, 64]` float32.
     """
-    checksum = hashlib.sha256(images.tobytes()).hexdigest()
+    checksum = data.checksum(images)
     path = Path(folder, f"features-{classifier.id[-8:]}-{checksum[:16]}.npy")
-    try:
-        content = files.read_bytes(path, at_most=_MOST_BYTES)
-        array, digest = content[:-_DIGEST], content[-_DIGEST:]
-        if hashlib.sha256(array).digest() == digest:
-            return np.load(io.BytesIO(array), allow_pickle=False)
-    except (OSError, ValueError):
-        pass  # it is not there yet, or something else is in its place
+    if (kept := files.read_checked(path, at_most=_MOST_BYTES)) is not None:
+        with contextlib.suppress(ValueError):  # something else is in its place
+            return np.load(io.BytesIO(kept), allow_pickle=False)
     features, _ = classifier(data.scaled(images))
     array = io.BytesIO()
     np.save(array, features, allow_pickle=False)
-    files.keep(path, array.getvalue() + hashlib.sha256(array.getvalue()).digest())
+    files.keep_checked(path, array.getvalue())
     return features
 
 

@@ -1,7 +1,5 @@
 """Generated images, each beside the training images that are nearest to it."""
 
-import hashlib
-
 import numpy as np
 
 from gan_tf import data
@@ -44,7 +42,7 @@ def write_neighbours(
     config = at(snapshot.config, data_dir, manual_dir)
     train_images = data.load_images(config) if images is None else np.asarray(images)
     recorded = snapshot.environment.get("images_sha256")
-    if recorded not in (None, hashlib.sha256(train_images.tobytes()).hexdigest()):
+    if recorded not in (None, data.checksum(train_images)):
         raise UserError(f"the images of {config.dataset} are not those that the run was trained on")
     train_images = train_images.reshape(-1, *drawn.shape[1:])
     features = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ from gan_tf.system.errors import RunFailed, UserError
 # The name of a file that is being written: the process, and the name that it will have.
 _UNFINISHED = ".unfinished-{}-{}"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, `ulimit -f`
+_DIGEST = hashlib.sha256().digest_size
 _LONGEST_NAME = 255 - 40  # bytes, of every common file system, less those of an unfinished name
 _WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
     f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)
@@ -83,6 +85,21 @@ def keep(path, content: bytes):
             f"cannot write to {Path(path).parent}{reason}: what it would keep is computed again"
             " every time"
         )
+
+
+def keep_checked(path, content: bytes):
+    """Does what `keep` does, with the SHA-256 of the content behind it, for `read_checked`."""
+    keep(path, content + hashlib.sha256(content).digest())
+
+
+def read_checked(path, at_most: int) -> bytes | None:
+    """Returns what `keep_checked` has written; None where it is damaged, foreign, or not there."""
+    try:
+        whole = read_bytes(path, at_most)
+    except (OSError, ValueError):
+        return None
+    content, digest = whole[:-_DIGEST], whole[-_DIGEST:]
+    return content if hashlib.sha256(content).digest() == digest else None
 
 
 def remove_unfinished(folder, names: re.Pattern):
