@@ -13,6 +13,7 @@ import numpy as np
 from gan_tf.run.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
+ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
 SMALL_IMAGES, SMALL_STEPS = 80, 5  # of an epoch of the small run; a step of another size is slow
 SMALL = [
     "--dataset=synthetic",

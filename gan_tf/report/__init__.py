@@ -1,4 +1,4 @@
-"""A run as a person reads it: findings in words, and one HTML page."""
+"""A run's report: findings in words, and one HTML page."""
 
 from gan_tf.report.health import as_dict, as_text, findings
 from gan_tf.report.page import write_part_1, write_report

@@ -1,21 +1,24 @@
-"""The curves of a page: numbers to the points of SVG lines. The template draws them."""
+"""The charts of a page: from numbers to the points of SVG lines, which the template draws."""
 
 import itertools
 import math
 from typing import NamedTuple
 
+from matplotlib.ticker import MaxNLocator
+
 WIDTH, HEIGHT = 480, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 22, 14, 30  # margins of the axes
-LETTERS = "ABCDEFGH"  # of the runs on one page
-_FLATTENED = 20  # times its usual value: a line that goes so far would flatten all others
-_BEYOND_CUT = 0.6  # room for what is logarithmic, next to that for what is not
-_LINE_HEIGHT = 12  # of the letters at the ends of the lines
+LETTERS = "ABCDEFGH"  # the runs on one page
+_OUTLIER = 20  # times the usual value: a linear axis up to there would flatten all other lines
+_LOG_SHARE = 0.6  # height of the logarithmic part of an axis, relative to its linear part
+_LETTER_HEIGHT = 12  # of the run's letter at the end of a line
+_ROUND = {"steps": [1, 2, 5, 10], "min_n_ticks": 3}
 
 
 class _Kind(NamedTuple):
-    """What a chart shows: its lines, columns with their labels, and levels to compare them with.
+    """What a chart shows: lines by column with their labels, and levels for comparison.
 
-    The axis includes `bounds`; with two of them it is linear, whatever the values.
+    The axis includes `bounds`; with two bounds it is always linear.
     """
 
     title: str
@@ -28,14 +31,14 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind(
         "Losses",
-        "nats, means over an epoch; dashed grey: chance, ln 2 and 2 ln 2",
+        "in nats, averaged over the epoch; dashed grey: pure guessing, ln 2 and 2 ln 2",
         {"generator_loss": "generator", "discriminator_loss": "discriminator"},
         levels=(math.log(2), 2 * math.log(2)),
         bounds=(),
     ),
     _Kind(
         "D(x) and D(G(z))",
-        "how probable the discriminator finds an image to be real; dashed grey: it cannot tell",
+        "how likely an image is to be real, says the discriminator; dashed grey: undecided",
         {"real_probability": "D(x), real images", "fake_probability": "D(G(z)), generated images"},
         levels=(0.5,),
         bounds=(0, 1),
@@ -49,11 +52,8 @@ _KINDS = (
     ),
     _Kind(
         "Gradient norms",
-        "Euclidean norm over all weights, mean over an epoch",
-        {
-            "generator_gradient_norm": "generator",
-            "discriminator_gradient_norm": "discriminator",
-        },
+        "Euclidean norm over all weights, averaged over the epoch",
+        {"generator_gradient_norm": "generator", "discriminator_gradient_norm": "discriminator"},
     ),
     _Kind(
         "Variety",
@@ -63,24 +63,23 @@ _KINDS = (
     ),
     _Kind(
         "Distance to real images",
-        "FCD, lower is better; the floor is that of real images to real images",
+        "FCD, lower is better; the floor is the distance between real images and real images",
         {"fcd": "FCD", "fcd_floor": "floor"},
         bounds=(0, 1),
     ),
 )
-_OF_THE_DISCRIMINATOR = ("discriminator", "real", "fcd_floor")  # columns in its colour
 
 
 class Line(NamedTuple):
     """A line of a chart.
 
     Args:
-      run, series: their places.
+      run, series: indices of its run and of its column.
       label: of the series.
-      style: classes of the page's style sheet.
-      segments: SVG points of each stretch without a missing value; a lone point has no space.
+      style: CSS classes.
+      segments: SVG points of each stretch without a missing value.
       values: in every epoch, or None.
-      end: where the line ends, with room for the run's letter.
+      end: where the run's letter goes.
     """
 
     run: int
@@ -105,63 +104,64 @@ class Chart(NamedTuple):
 
 
 def charts(runs) -> list[Chart]:
-    """Returns the charts for which a run has numbers; several runs lie over each other.
+    """Returns the charts for which a run has numbers, with all runs in each.
 
-    There are none before the second epoch: a point is no curve.
+    There are none before the second epoch, as one point makes no curve.
     """
     last = max(run.last["epoch"] for run in runs)
-    drawn = []
+    result = []
     for kind in _KINDS if last > 1 else ():
         found = [
             (index, column, by_epoch)
             for index, run in enumerate(runs)
             for column in kind.columns
-            if _values(by_epoch := _by_epoch(run, column))
+            if (by_epoch := _by_epoch(run, column))
         ]
         if found:
             if kind.title == "Variety":
                 kind = _with_real_varieties(kind, runs)
-            drawn.append(_chart(kind, found, last, len(runs) > 1))
-    return drawn
+            result.append(_chart(kind, found, last, len(runs) > 1))
+    return result
 
 
 def x_of(epoch, last):
-    """Returns where an epoch lies across a chart."""
+    """Returns the horizontal place of an epoch."""
     return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(last - 1, 1)
 
 
 def _by_epoch(run, column):
+    """Returns the values of a column that are not missing."""
     if column == "variety":
         return run.variety()
     rows = run.evaluation if column.startswith("fcd") else run.history
-    return {row["epoch"]: row.get(column) for row in rows}
-
-
-def _values(by_epoch):
-    return [value for value in by_epoch.values() if value is not None]
+    return {row["epoch"]: row[column] for row in rows if row.get(column) is not None}
 
 
 def _with_real_varieties(kind, runs):
-    """Adds the variety of the training images as a level, where runs have recorded it."""
+    """Adds the variety of the training images as a level for each run that recorded it."""
     levels = tuple(dict.fromkeys(run.real_variety for run in runs if run.real_variety))
     if not levels:
         return kind
-    words = " and ".join(f"{level:.2f}" for level in levels)
+    numbers = " and ".join(f"{level:.2f}" for level in levels)
     return kind._replace(
-        levels=levels, caption=f"{kind.caption}; dashed grey: two training images, {words}"
+        levels=levels,
+        caption=f"{kind.caption}; dashed grey: between two training images, {numbers}",
     )
 
 
 def _chart(kind, found, last, several):
-    values = [value for *_, by_epoch in found for value in _values(by_epoch)]
-    cut = _cut(kind, values)
+    values = [value for *_, by_epoch in found for value in by_epoch.values()]
+    usual = max(*kind.levels, sorted(values)[len(values) // 4], 1e-9)
+    cut = None  # above it the axis is logarithmic, if a run diverged
+    if len(kind.bounds) < 2 and _OUTLIER * usual < max(values):
+        cut = float(f"{2 * usual:.0e}")
     shown = [*values, *kind.levels, *kind.bounds, *([0] if cut else [])]
     low, high = min(shown), max(shown)
 
     def scale(value):
         if not cut or value <= cut:
             return value
-        return cut * (1 + _BEYOND_CUT * math.log(value / cut) / math.log(high / cut))
+        return cut * (1 + _LOG_SHARE * math.log(value / cut) / math.log(high / cut))
 
     bottom, top = scale(low), scale(high)
     margin = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
@@ -170,83 +170,54 @@ def _chart(kind, found, last, several):
     def y_of(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
-    lines = []
+    lines, descriptions = [], []
     for run, column, by_epoch in found:
         series = list(kind.columns).index(column)
         if several:
             style = f"run-{LETTERS[run]}" + " second" * series
         else:
-            is_real = column.startswith(_OF_THE_DISCRIMINATOR)
+            is_real = column.startswith(("discriminator", "real", "fcd_floor"))
             style = "discriminator" if is_real else "generator"
-        places = {
-            epoch: value if value is None else (x_of(epoch, last), y_of(value))
-            for epoch, value in sorted(by_epoch.items())
-        }
+        every = [by_epoch.get(epoch) for epoch in range(1, last + 1)]
+        places = [
+            value if value is None else (x_of(epoch, last), y_of(value))
+            for epoch, value in enumerate(every, 1)
+        ]
         segments = [
             " ".join(f"{x:.1f},{y:.1f}" for x, y in stretch)
-            for there, stretch in itertools.groupby(places.values(), bool)
-            if there
+            for has_values, stretch in itertools.groupby(places, bool)
+            if has_values
         ]
-        end = [place for place in places.values() if place][-1]
-        every = [by_epoch.get(epoch) for epoch in range(1, last + 1)]
+        end = [place for place in places if place][-1]
         lines.append(Line(run, series, kind.columns[column], style, segments, every, end))
-    ticks = _ticks(bottom, cut or top) + (_powers(cut, high) if cut else [])
+        known = [value for value in every if value is not None]
+        name = f"{LETTERS[run]}, " * several + kind.columns[column]
+        descriptions.append(f"{name} from {known[0]:.3g} to {known[-1]:.3g}")
+    ticks = MaxNLocator(5, **_ROUND).tick_values(bottom, cut or top)
+    y_ticks = [tick for tick in ticks if bottom <= tick <= (cut or top)]
+    if cut:  # at most two powers of ten, well above the cut
+        first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
+        powers = [10.0**exponent for exponent in range(first, math.floor(math.log10(high)) + 1)]
+        y_ticks += powers[:: math.ceil(len(powers) / 2) or 1]
+    x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
     return Chart(
         kind.title,
         kind.caption + (f"; logarithmic above {cut:g}" if cut else ""),
-        f"{kind.title} over {last} epochs: " + "; ".join(_in_words(kind, found, several)),
+        f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
         _apart(lines),
         [y_of(value) for value in kind.levels],
-        [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in ticks],
-        [(x_of(e, last), str(e)) for e in _epoch_ticks(last)],
+        [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
+        [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
     )
 
 
-def _cut(kind, values):
-    """Returns where the scale becomes logarithmic, None where it need not.
-
-    It is for a run that diverged beside sound ones, or late: what is usual keeps most of the room.
-    """
-    usual = max(*kind.levels, sorted(values)[len(values) // 4], 1e-9)
-    if len(kind.bounds) < 2 and _FLATTENED * usual < max(values):
-        return float(f"{2 * usual:.0e}")
-    return None
-
-
-def _in_words(kind, found, several):
-    for run, column, by_epoch in found:
-        values = _values(by_epoch)
-        name = f"{LETTERS[run]}, " * several + kind.columns[column]
-        yield f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
-
-
 def _apart(lines):
-    """Moves the letters of lines that end together so far apart that each can be read."""
-    moved, before = [], (0, 0)
+    """Moves the letters of lines that end together apart, so that each can be read."""
+    moved, previous = [], (0, 0)
     for line in sorted(lines, key=lambda line: line.end):
         x, y = line.end
-        if x == before[0]:
-            y = max(y, before[1] + _LINE_HEIGHT)
-        before = x, y
-        moved.append(line._replace(end=before))
+        if x == previous[0]:
+            y = max(y, previous[1] + _LETTER_HEIGHT)
+        previous = x, y
+        moved.append(line._replace(end=previous))
     return sorted(moved)
-
-
-def _ticks(low, high):
-    """Returns three to six round numbers between two numbers."""
-    size = 10 ** math.floor(math.log10((high - low) / 3))
-    step = max((s for s in (size, 2 * size, 5 * size) if (high - low) / s >= 3), default=size)
-    first = math.ceil(low / step)
-    return [float(f"{n * step:.10g}") for n in range(first, math.floor(high / step) + 1)]
-
-
-def _powers(cut, high):
-    """Returns at most two powers of ten, well beyond the cut."""
-    first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
-    exponents = range(first, math.floor(math.log10(high)) + 1)
-    return [10.0**exponent for exponent in exponents[:: -(-len(exponents) // 2) or 1]]
-
-
-def _epoch_ticks(last):
-    step = next(s * 10**n for n in range(9) for s in (1, 2, 5) if last / (s * 10**n) <= 6)
-    return sorted({1, *range(step, last + 1, step)} - ({step} if step == 2 else set()))

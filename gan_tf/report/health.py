@@ -1,4 +1,4 @@
-"""The health of a run: what the rules find in its history, as findings, as text and as JSON."""
+"""The health of a run: the findings of all rules, as objects, as text and for JSON."""
 
 import textwrap
 
@@ -8,11 +8,11 @@ from gan_tf.report.signals import epochs_as_text
 
 
 def findings(run) -> list[Finding]:
-    """Returns what the rules find in a run, the weightiest first.
+    """Returns the findings on a run, the most important one first.
 
-    Findings never ask for two different things. A run that is too young is not judged: that is its
-    only finding. An alarm, whose remedy is to start again, stands alone too. Otherwise there is
-    advice, which is always to train on, and there are notes.
+    Findings never contradict each other. If it is too early to judge a run, that is the only
+    finding. An alarm, whose remedy is to start again, also stands alone. Otherwise there is advice,
+    which is always to train longer, and there are notes.
 
     Args:
       run: a `Run`.
@@ -21,13 +21,9 @@ def findings(run) -> list[Finding]:
 
 
 def examined(run) -> tuple[list[Finding], list[str], list[str]]:
-    """Returns the findings, the names of what was not found, and of what could not be looked for.
-
-    Args:
-      run: a `Run`.
-    """
-    if young := too_early(run):
-        return [young], [], []
+    """Returns the findings, the rules that found nothing, and those that could not be checked."""
+    if early := too_early(run):
+        return [early], [], []
     answers = {rule.__name__.replace("_", " "): rule(run) for rule in RULES}
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
     found.sort(key=lambda finding: list(LEVELS).index(finding.level))
@@ -41,7 +37,7 @@ def examined(run) -> tuple[list[Finding], list[str], list[str]]:
 
 
 def as_text(run) -> str:
-    """Returns a run in a paragraph, the verdict and the findings, as lines for a terminal."""
+    """Returns a description of the run, the verdict and the findings, as lines for a terminal."""
     found = findings(run)
     level, verdict = story.verdict(found)
     parts = [f"{run.name}: {story.paragraph(run)}", verdict]
@@ -53,17 +49,14 @@ def as_text(run) -> str:
         parts.append(f"What to try next: {story.what_next(run)}")
     return "\n".join(
         textwrap.fill(
-            part,
-            100,
-            subsequent_indent="    " if part[0] == " " else "",
-            break_on_hyphens=False,
+            part, 100, subsequent_indent="    " * (part[0] == " "), break_on_hyphens=False
         )
         for part in parts
     )
 
 
 def as_dict(run) -> dict:
-    """Returns the same as numbers and words that JSON can hold.
+    """Returns the verdict and the findings for JSON.
 
     Returns:
       run: the folder's name; verdict; level: of the verdict; findings: a dict for each `Finding`.

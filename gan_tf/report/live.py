@@ -1,23 +1,22 @@
-"""The generator's weights for the page: float16 kernels, and directions for the sliders."""
+"""The generator for the page: its weights, and directions for the sliders."""
 
 import base64
 
 import numpy as np
 
 _DIRECTIONS = 10
-_DENSE = 0  # among the generator's layers; its normalisation follows
+_DENSE = 0  # index of the generator's first layer; its BatchNorm follows
 
 
 def packed(generator) -> dict:
-    """Returns a generator as the page takes it.
+    """Returns a generator in the form that the page's script reads.
 
     Args:
       generator: a model as `gan_tf.models.make_generator` builds it.
 
     Returns:
-      latent_dim; weights: base64 of the arrays one after another, kernels as little-endian float16;
-      arrays: [name, shape, "f2" or "f4"] of each, in that order; directions: unit vectors of the
-      latent space, the principal ones of the first layer, the strongest first.
+      latent_dim; weights: base64 of all arrays in a row, kernels as little-endian float16;
+      arrays: [name, shape, "f2" or "f4"] of each, in that order; directions: as `directions`.
     """
     arrays, content = [], b""
     for index, layer in enumerate(generator.layers):
@@ -36,15 +35,15 @@ def packed(generator) -> dict:
 
 
 def directions(generator) -> np.ndarray:
-    """Returns the directions of the noise that move the first layer most: `[10, latent_dim]`.
+    """Returns the unit vectors of noise that change the first layer most: `[10, latent_dim]`.
 
-    They are the left singular vectors of the first kernel after its normalisation (Härkönen et al.
-    2020, "GANSpace", for a layer that is linear).
+    They are the first left singular vectors of its kernel after normalisation, the strongest
+    first (Härkönen et al. 2020, "GANSpace", for a linear layer).
     """
     kernel = generator.layers[_DENSE].kernel.numpy()  # [latent_dim, 7 * 7 * 256]
     normalisation = generator.layers[_DENSE + 1]
     deviation = np.sqrt(normalisation.moving_variance.numpy() + normalisation.epsilon)
     scaled = (kernel * (normalisation.gamma.numpy() / deviation)).astype(np.float64)
-    # Eigenvectors of the product, smallest first: the same, and quicker than singular vectors.
+    # Eigenvectors of the product equal the singular vectors, and are faster to compute.
     _, vectors = np.linalg.eigh(scaled @ scaled.T)
     return vectors[:, ::-1].T[:_DIRECTIONS].astype(np.float32)

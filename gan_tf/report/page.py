@@ -1,9 +1,10 @@
-"""The page: one HTML file with everything in it."""
+"""The page: one HTML file that holds everything it needs."""
 
 import base64
 import hashlib
 import io
 import json
+import math
 import re
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import numpy as np
 from markupsafe import Markup, escape
 from PIL import Image
 
-from gan_tf.report import curves, story
-from gan_tf.report import live as live_part
+from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, predicted_rate
+from gan_tf.minimax.answers import FROM_TOY_TO_GAN, STEP_SIZE, sections
+from gan_tf.minimax.games import formula, typeset, unbroken
+from gan_tf.report import curves, live, story
 from gan_tf.report.health import examined
+from gan_tf.report.rules import LEVELS
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
-from gan_tf.report.toy import as_html, toy
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
 
@@ -25,8 +28,7 @@ _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
 _PART_1_SCRIPTS = ("minimax.js", "playground.js")
 _MOST_RUNS = 8
-# What the grids of all runs may take as PNG; with base64 a third more, within the page's 5 MB.
-_SPRITE_BYTES = 3_200_000
+_SPRITE_LENGTH = 4_300_000  # of the grids of all runs in base64; the page stays below 5 MB
 
 
 def write_report(run_dirs, output=None, live: bool = False) -> Path:
@@ -34,68 +36,28 @@ def write_report(run_dirs, output=None, live: bool = False) -> Path:
 
     Args:
       run_dirs: the folder of a run, or a list of up to eight.
-      output: the file; report.html in the first run's folder if None.
-      live: put the generator of the first run into the page, its latest snapshot, to draw new
-        images there; the page is larger by 6 MB.
+      output: the file; by default report.html in the first run's folder.
+      live: include the latest generator of the first run, so that the page can draw new images;
+        this adds 6 MB.
 
     Returns:
       The path of the page.
 
     Raises:
-      UserError: a folder holds no run, none that has finished an epoch, or a damaged one; for
-        `live` also: it holds no generator.
+      UserError: a folder holds no run, a damaged one, or one that has not finished an epoch; or
+        `live` is set and the first run has no generator.
     """
     if isinstance(run_dirs, (str, Path)):
         run_dirs = [run_dirs]
     if not 1 <= len(run_dirs) <= _MOST_RUNS:
         raise UserError(f"`run_dir`: give one to {_MOST_RUNS} runs, not {len(run_dirs)}")
     runs = [read_run(path) for path in run_dirs]
-    output = Path(output or Path(run_dirs[0]) / "report.html")
     snapshot = None
     if live:
-        from gan_tf.snapshots import load_snapshot  # here, as it imports TensorFlow
+        from gan_tf.snapshots import load_snapshot  # imports TensorFlow
 
         snapshot = load_snapshot(run_dirs[0])
-    html = page(runs, snapshot)
-    with written_whole(output) as unfinished:
-        unfinished.write_text(html, encoding="utf-8")
-    return output
-
-
-def page(runs, snapshot=None) -> str:
-    """Returns the HTML of a report.
-
-    Args:
-      runs: what `read_run` returns, one to eight.
-      snapshot: a `gan_tf.snapshots.Snapshot` whose generator runs in the page, or None.
-    """
-    drawn = curves.charts(runs)
-    last = max(run.last["epoch"] for run in runs)
-    weights = live_part.packed(snapshot.generator) if snapshot else None
-    data = {
-        "last": last,
-        "chartWidth": curves.WIDTH,
-        "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
-        "charts": [
-            [[_short(value) for value in line.values] for line in chart.lines] for chart in drawn
-        ],
-        "runs": _sprites(runs),
-        "rows": [_rows(run) for run in runs],
-    }
-    return _rendered(
-        "page.html.j2",
-        _SCRIPTS,
-        title=" and ".join(run.name for run in runs),
-        runs=[_section(letter, run) for letter, run in zip(curves.LETTERS, runs)],
-        differing=_differing(runs),
-        charts=drawn,
-        axes=curves,
-        last=last,
-        toy=toy(),
-        live=weights,
-        live_origin=snapshot.origin if snapshot else None,
-        data=data,
-    )
+    return _write(output or Path(run_dirs[0]) / "report.html", page(runs, snapshot))
 
 
 def write_part_1(output) -> Path:
@@ -110,7 +72,45 @@ def write_part_1(output) -> Path:
     Raises:
       UserError: the file cannot be written.
     """
-    html = _rendered("minimax.html.j2", _PART_1_SCRIPTS, toy=toy())
+    return _write(output, _rendered("minimax.html.j2", _PART_1_SCRIPTS))
+
+
+def page(runs, snapshot=None) -> str:
+    """Returns the HTML of a report.
+
+    Args:
+      runs: one to eight of what `read_run` returns.
+      snapshot: a `gan_tf.snapshots.Snapshot` whose generator runs in the page, or None.
+    """
+    charts = curves.charts(runs)
+    last = max(run.last["epoch"] for run in runs)
+    data = {
+        "last": last,
+        "chartWidth": curves.WIDTH,
+        "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
+        "charts": [
+            [[_short(value) for value in line.values] for line in chart.lines] for chart in charts
+        ],
+        "runs": _sprites(runs),
+        "rows": [_rows(run) for run in runs],
+    }
+    return _rendered(
+        "page.html.j2",
+        _SCRIPTS,
+        title=" and ".join(run.name for run in runs),
+        runs=[_section(letter, run) for letter, run in zip(curves.LETTERS, runs)],
+        levels=LEVELS,
+        differing=_differing(runs),
+        charts=charts,
+        axes=curves,
+        last=last,
+        live=live.packed(snapshot.generator) if snapshot else None,
+        live_origin=snapshot.origin if snapshot else None,
+        data=data,
+    )
+
+
+def _write(output, html):
     with written_whole(output) as unfinished:
         unfinished.write_text(html, encoding="utf-8")
     return Path(output)
@@ -125,9 +125,9 @@ def _rendered(template, scripts, **values):
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "as_html": as_html,
         "embedded": _embedded,
         "epochs": epochs_as_text,
+        "with_formulas": _with_formulas,
         "with_code": _with_code,
         "breakable": _breakable,
     }
@@ -138,15 +138,31 @@ def _rendered(template, scripts, **values):
         script=Markup(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
+        toy=_toy(),
         **values,
     )
 
 
+def _toy():
+    """Returns the parts of part 1: its answers, and the predicted rates in three games."""
+    games = [HOMEWORK_GAME, BILINEAR_GAME, QuadraticGame(4.0, 4.0, 8.0)]
+    return {
+        "sections": sections(),
+        "games": [typeset(formula(game)) for game in games],
+        "rates": {
+            name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
+            for name in DYNAMICS
+        },
+        "to_the_gan": FROM_TOY_TO_GAN,
+    }
+
+
 def _section(letter, run):
     """Returns what the template shows of one run."""
-    found, not_found, not_looked_for = examined(run)
+    found, not_found, unchecked = examined(run)
     level, sentence = story.verdict(found)
     grids = sorted(run.grids)
+    kept = {*run.config["snapshot_epochs"], run.last["epoch"]}
     return {
         "letter": letter,
         "name": run.name,
@@ -157,14 +173,11 @@ def _section(letter, run):
         "findings": found,
         "settings": {**run.config, **run.environment},
         "not_found": not_found,
-        "not_looked_for": not_looked_for,
+        "unchecked": unchecked,
         "figures": story.figures(run),
         "next": story.what_next(run),
         "part_f": story.part_f(run),
-        "stills": [
-            (epoch, _data_uri(run.grids[epoch]))
-            for epoch in sorted({*run.config["snapshot_epochs"], run.last["epoch"]} & {*grids})
-        ],
+        "stills": [(epoch, _data_uri(run.grids[epoch])) for epoch in grids if epoch in kept],
         "grids": grids,
         "compared": [epoch for epoch in (10, 30, 50) if epoch in grids] or grids[:1],
         "still": _data_uri(run.grids[grids[-1]]) if grids else None,
@@ -172,46 +185,43 @@ def _section(letter, run):
 
 
 def _differing(runs):
-    """Returns the settings in which runs differ: name and value in each run."""
+    """Returns the settings in which runs differ, each with its value in each run."""
     settings = [{**run.config, **run.environment} for run in runs]
+    names = dict.fromkeys(name for one in settings for name in one)
     values = {
         name: [one.get(name) for one in settings]
-        for name in dict.fromkeys(name for one in settings for name in one)
+        for name in names
         if name not in ("run_dir", "data_dir", "manual_dir")
     }
     return {name: row for name, row in values.items() if any(v != row[0] for v in row)}
 
 
 def _sprites(runs):
-    """Returns for each run its grids as one picture, one below the other, and their epochs.
+    """Returns the grids of each run as one picture, with their epochs.
 
-    Where they would be too large for the page, every second epoch is left out, and so on; the last
-    one stays.
+    If they are too large for the page, only every second epoch stays, or every fourth, and so on;
+    the last one always does.
     """
     stride = 1
     while True:
         sheets = [_sheet(run, stride) for run in runs]
-        size = sum(len(sheet["image"] or "") for sheet in sheets)
-        if size <= _SPRITE_BYTES * 4 / 3 or all(len(sheet["epochs"]) <= 1 for sheet in sheets):
+        length = sum(len(sheet["image"] or "") for sheet in sheets)
+        if length <= _SPRITE_LENGTH or all(len(sheet["epochs"]) <= 1 for sheet in sheets):
             return sheets
         stride *= 2
 
 
 def _sheet(run, stride):
     epochs = sorted(run.grids)[::-1][::stride][::-1]
-    if not epochs:
-        return {"name": run.name, "epochs": [], "image": None, "width": 0, "height": 0}
-    height, width = run.grids[epochs[0]].shape
-    columns = int(np.ceil(np.sqrt(len(epochs))))  # browsers limit a picture's side
-    rows = -(-len(epochs) // columns)
-    sheet = np.zeros([rows * height, columns * width], np.uint8)
+    height, width = run.grids[epochs[0]].shape if epochs else (0, 0)
+    columns = math.ceil(math.sqrt(len(epochs)))  # near a square, as browsers limit both sides
+    sheet = np.zeros([columns * height, columns * width], np.uint8)
     for index, epoch in enumerate(epochs):
         top, left = index // columns * height, index % columns * width
         sheet[top : top + height, left : left + width] = run.grids[epoch]
     return {
-        "name": run.name,
         "epochs": epochs,
-        "image": _data_uri(sheet),
+        "image": _data_uri(sheet) if epochs else None,
         "width": width,
         "height": height,
         "columns": columns,
@@ -235,14 +245,20 @@ def _short(value):
 
 
 def _embedded(value):
-    """Returns JSON that is safe inside a script element: no `<` can end it or begin one."""
+    """Returns JSON for a script element, without the `<` that could end the element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
+def _with_formulas(text):
+    """Typesets the formulas in a sentence of part 1."""
+    html = str(escape(typeset(unbroken(text, "\u00a0"))))
+    return Markup(html.replace("η_x", "η<sub>x</sub>").replace("η_y", "η<sub>y</sub>"))
+
+
 def _with_code(text):
-    """Marks commands and flags, which must not break across lines at their hyphens."""
-    value = r"[\d.e-]*\d|best|alternating|bfloat16"
+    """Marks commands and flags as code, so that they do not break across lines."""
+    value = r"[\d.e-]*\d|best|bfloat16"
     commands = rf"gan-tf(?: [a-z]+\b)?|(?<![\w-])--[a-z][\w-]*(?: (?:{value})\b)?"
     return Markup(re.sub(commands, r"<code>\g<0></code>", str(escape(text))))
 
@@ -253,6 +269,6 @@ def _breakable(name):
 
 
 def _hash(text):
-    """Returns the source expression that allows an inline script or style in the page's policy."""
+    """Returns the expression that allows an inline script or style in the page's policy."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     return Markup(f"'sha256-{digest}'")

@@ -1,8 +1,8 @@
-"""The rules of health: each looks at a run's history, and gives the reason for its threshold.
+"""The health rules: each examines a run's history, and its docstring justifies its threshold.
 
-They stand in order of weight; `gan_tf.report.health` chooses among what they find. The runs that
-the thresholds speak of are real. *The published run* is the one in docs/results, 50 epochs with the
-defaults; *seed 1* its ten epochs with another seed; *the ill runs* lie in tests/report/ill_runs.
+The rules are in order of importance; `gan_tf.report.health` chooses among their findings. The
+thresholds were set on real runs: *the published run* (docs/results: 50 epochs with the defaults),
+*seed 1* (ten epochs with another seed), and *the ill runs* (tests/report/ill_runs).
 """
 
 from typing import NamedTuple
@@ -17,20 +17,19 @@ from gan_tf.report.signals import (
     listed,
     number,
     spikes,
-    spikes_in_words,
+    spikes_as_text,
 )
 
 LEVELS = {
-    "alarm": "the run failed: start again with other settings",
+    "alarm": "the run failed; start again with other settings",
     "advice": "nothing failed, but more training would help",
-    "note": "worth knowing, with nothing to do about this run",
+    "note": "worth knowing; nothing needs to be done about this run",
 }
-UNKNOWN = "unknown"  # a rule's answer where the history does not hold what it looks at
+UNKNOWN = "unknown"  # a rule's answer if the history lacks what the rule examines
 JUDGED_AFTER = 30_000  # images seen
-_VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic ones became varied after 31,200
+_VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic images became varied after 31,200
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
-# Between images of Fashion-MNIST, for runs that did not record it when they began.
-_REAL_VARIETY = {"fashion_mnist": 0.80}
+_REAL_VARIETY = {"fashion_mnist": 0.80}  # for older runs, which did not record it
 _CLASS_NAMES = {
     "fashion_mnist": [
         *["T-shirt/top", "trouser", "pullover", "dress", "coat"],
@@ -42,15 +41,15 @@ _ACCURACIES = ("real_accuracy", "fake_accuracy")
 
 
 class Finding(NamedTuple):
-    """One thing that the history of a run shows.
+    """One thing that a run's history shows.
 
     Args:
-      rule: name of the rule that found it.
+      rule: name of the rule.
       level: a key of `LEVELS`.
       title: a short sentence without its full stop.
-      text: what is so, with its numbers.
+      text: the facts, with numbers.
       advice: what to do.
-      epochs: the epochs that it rests on; none if it is about the run's length.
+      epochs: the epochs that show it; empty if the finding is about the length of the run.
     """
 
     rule: str
@@ -64,10 +63,10 @@ class Finding(NamedTuple):
 def too_early(run):
     """The discriminator has seen fewer than 30,000 images.
 
-    Every run begins alike. With the defaults and 2,000 images of Fashion-MNIST an epoch, the
-    discriminator is right about none of the generated images after 4,000 images seen. Images are
-    drawn with BatchNorm's averages, which begin far from the images' own, so that all look the
-    same: the variety is 0.03 at first, and 0.37 after 20,000.
+    All runs start alike. With the defaults and 2,000 images of Fashion-MNIST per epoch, the
+    discriminator is wrong about every generated image after 4,000 images. Samples use BatchNorm's
+    moving averages, which start far from the true ones, so that at first all samples look the
+    same: their variety rises from 0.03 to 0.37 within 20,000 images.
     """
     seen = images_seen(run)
     if seen is not None and seen < JUDGED_AFTER:
@@ -75,8 +74,8 @@ def too_early(run):
             "too_early",
             "advice",
             "Too early to judge",
-            f"The run has seen {counted(seen, 'image')}, repetitions included. Until about"
-            f" {JUDGED_AFTER:,} even a good run can look like a bad one.",
+            f"The run has seen {counted(seen, 'image')}, counting repetitions. Before about"
+            f" {JUDGED_AFTER:,}, even a good run can look like a bad one.",
             _resume(run),
             [],
         )
@@ -85,10 +84,10 @@ def too_early(run):
 def divergence(run):
     """The generator's loss is above 16 nats in at least half of the epochs.
 
-    16 nats are the loss of an image that is called real with a probability of e^-16 = 1e-7, which
-    is the resolution of float32 next to 1: there is no game left. With learning rate 1e-2 all
-    epochs are above it. A discriminator ten times as fast, at rates that are in themselves sound,
-    goes there in 2 epochs of 25 and comes back; the published run stays below 1.6.
+    A loss of 16 nats means that the discriminator calls an image real with probability
+    e^-16 = 1e-7, the resolution of float32 next to 1: the game is over. With a learning rate of
+    1e-2 every epoch is above it. A discriminator that is ten times faster, at sound rates, exceeds
+    it in 2 of 25 epochs and recovers; the published run stays below 1.6.
     """
     if not has(run.history, "generator_loss"):
         return UNKNOWN
@@ -101,21 +100,21 @@ def divergence(run):
             "alarm",
             "The losses have diverged",
             f"The generator's loss is above 16 in {len(above)} of"
-            f" {counted(len(run.history), 'epoch')}, and highest in epoch {worst['epoch']}:"
-            f" {worst['generator_loss']:.1f}. In the published run (docs/results.md) it stays below"
-            " 1.6.",
+            f" {counted(len(run.history), 'epoch')}; its highest value is"
+            f" {worst['generator_loss']:.1f}, in epoch {worst['epoch']}. In the published run"
+            " (docs/results.md), it stays below 1.6.",
             f"Start again in another folder with a lower {flag}: {number(rate / 10)} or less.",
             [row["epoch"] for row in above],
         )
 
 
 def nothing_learnt(run):
-    """In all epochs D(x) and D(G(z)) are within 0.05, and the generator's loss within a tenth.
+    """D(x) and D(G(z)) stay within 0.05 of each other, and the generator's loss within 10 %.
 
-    A discriminator tells the images of an untrained generator from real ones as soon as it learns
-    anything: with the defaults D(x) and D(G(z)) are 0.12 apart after 32 steps, 0.17 in epoch 1 of
-    the published run, and at least 0.12 in every later one. With learning rate 1e-6 they are at
-    most 0.04 apart in 15 epochs of 2,000 images, and the loss falls from 0.655 to 0.629.
+    A discriminator that learns anything soon recognises the images of an untrained generator: with
+    the defaults, D(x) and D(G(z)) are 0.12 apart after 32 steps, and at least 0.12 apart in every
+    epoch of the published run. With a learning rate of 1e-6 they are at most 0.04 apart during 15
+    epochs of 2,000 images, and the loss falls from 0.655 to 0.629.
     """
     if len(run.history) < 3 or not has(run.history, "generator_loss", *_PROBABILITIES):
         return UNKNOWN
@@ -123,13 +122,13 @@ def nothing_learnt(run):
     gap = max(abs(lead(row)) for row in run.history)
     if gap < 0.05 and max(losses) < 1.1 * min(losses):
         flag, rate = min(_rates(run), key=lambda item: item[1])
-        usual = ": the assignment's is 1e-4" if rate < 1e-4 else ""
+        usual = " (the assignment uses 1e-4)" if rate < 1e-4 else ""
         return Finding(
             "nothing_learnt",
             "alarm",
-            "Nothing is learnt",
-            f"The discriminator does not tell real images from generated ones: D(x) and D(G(z)) are"
-            f" never further apart than {gap:.3f}. The generator's loss stays between"
+            "The networks learn nothing",
+            "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
+            f" are never more than {gap:.3f} apart. The generator's loss stays between"
             f" {min(losses):.3f} and {max(losses):.3f}.",
             f"Start again in another folder with a higher {flag} than {number(rate)}{usual}.",
             run.column("epoch"),
@@ -137,13 +136,14 @@ def nothing_learnt(run):
 
 
 def imbalance(run):
-    """In the last epochs one network is far ahead of the other.
+    """In the last epochs, one network is far ahead of the other.
 
-    The discriminator: it is right about 90 % of the real images and of the generated ones. Half is
-    chance; the published run has 0.77 and 0.86 at its most lopsided (epoch 7), seed 1 0.78 and
-    0.87, and a discriminator ten times as fast never falls below 0.94. Or the generator: its images
-    are found more real than real ones on average, and taken for real in 60 % of all cases; in the
-    published run never in half of them.
+    The discriminator is far ahead if it is right about at least 90 % of both kinds of images.
+    Guessing gives 50 %; the highest values in the published run are 77 % of the real and 86 % of
+    the generated images, in seed 1 78 % and 87 %, and a discriminator that is ten times faster
+    stays above 94 %. The generator is far ahead if its images look more real than real ones on
+    average and pass as real in more than 60 % of all cases; in the published run fewer than half
+    of them ever do.
     """
     rows = latest(run)
     if not rows or not has(rows, *_PROBABILITIES, *_ACCURACIES):
@@ -151,36 +151,36 @@ def imbalance(run):
     lowest = min(row[name] for row in rows for name in _ACCURACIES)
     highest = max(row["fake_accuracy"] for row in rows)
     if lowest >= 0.9:
-        ahead, rather = "discriminator", "lower"
-        text = f"is right about at least {lowest:.1%} of the real images and of the generated ones"
+        ahead, change = "discriminator", "lower"
+        text = f"is right about at least {lowest:.1%} of the real and of the generated images"
     elif highest < 0.4 and all(lead(row) < 0 for row in rows):
-        ahead, rather = "generator", "higher"
+        ahead, change = "generator", "higher"
         text = (
-            f"is right about at most {highest:.1%} of the generated images, and finds them more"
-            " real than real ones"
+            f"is right about at most {highest:.1%} of the generated images, and on average takes"
+            " them for more real than real ones"
         )
     else:
         return None
     _, (flag, rate) = _rates(run)
-    before, now = lead(rows[0]), lead(rows[-1])
-    return _lasting_or_not(
+    before, after = lead(rows[0]), lead(rows[-1])
+    return _lasting_or_easing(
         run,
         "imbalance",
-        abs(now) > 0.9 * abs(before),
+        abs(after) > 0.9 * abs(before),
         f"The {ahead} is far ahead",
-        f"In the last {len(rows)} epochs the discriminator {text}. D(x) − D(G(z)) is {before:.3f}"
-        f" in epoch {rows[0]['epoch']} and {now:.3f} in epoch {rows[-1]['epoch']}.",
-        f"with a {rather} {flag} than {number(rate)}",
+        f"In the last {len(rows)} epochs, the discriminator {text}. D(x) − D(G(z)) is {before:.3f}"
+        f" in epoch {rows[0]['epoch']} and {after:.3f} in epoch {rows[-1]['epoch']}.",
+        f"with a {change} {flag} than {number(rate)}",
         [row["epoch"] for row in rows],
     )
 
 
 def collapse(run):
-    """In the last epochs images are less than a third as varied as the training images.
+    """In the last epochs, the images vary less than a third as much as the training images.
 
-    Images of the published run are at 0.57 to 0.64 in its first epochs, at 0.72 to 0.92 from epoch
-    4 on; training images at 0.80. A generator ten times as fast as the discriminator, whose images
-    are one heap of pixels in sixteen places, is at 0.17.
+    The variety of the published run is 0.57 to 0.64 in its first epochs and 0.72 to 0.92 from
+    epoch 4 on; that of the training images is 0.80. A generator that is ten times faster than the
+    discriminator, and draws the same patch of pixels sixteen times, has 0.17.
     """
     real = run.real_variety or _REAL_VARIETY.get(run.config["dataset"])
     by_epoch, epochs = run.variety(), [row["epoch"] for row in latest(run)]
@@ -189,15 +189,15 @@ def collapse(run):
         return UNKNOWN
     if max(values) < real / 3:
         other_rate = run.config["discriminator_learning_rate"] is not None
-        return _lasting_or_not(
+        return _lasting_or_easing(
             run,
             "collapse",
             values[-1] < 1.1 * values[0],
             "The images are all alike",
-            f"In the last {len(epochs)} epochs images vary less than a third as much as training"
-            f" images. On average, two generated images are {values[0]:.3f} apart in epoch"
-            f" {epochs[0]} and {values[-1]:.3f} in epoch {epochs[-1]}, two training images"
-            f" {real:.3f} (root mean square over pixels from −1 to 1).",
+            f"In the last {len(epochs)} epochs, the images vary less than a third as much as the"
+            f" training images. The mean distance between two generated images is {values[0]:.3f}"
+            f" in epoch {epochs[0]} and {values[-1]:.3f} in epoch {epochs[-1]}; between two"
+            f" training images it is {real:.3f} (root mean square over pixels from −1 to 1).",
             "without --discriminator-learning-rate"
             if other_rate
             else "with another --seed; if it happens again, with half the --learning-rate",
@@ -206,11 +206,11 @@ def collapse(run):
 
 
 def missing_classes(run):
-    """In the last evaluation a class has less than a tenth of its share, or most images have none.
+    """In the last evaluation, a class has less than a tenth of its share, or most images have none.
 
-    With ten equally frequent classes a tenth of the share is 1 %: among 10,000 images that is no
-    chance (30 standard deviations off), it is a garment that the generator does not draw. Where
-    more than half of the images are of no class, as in the first three epochs, shares mean nothing.
+    A tenth of the share of ten equally frequent classes is 1 %. Among 10,000 images that cannot be
+    chance (30 standard deviations): the generator does not draw that garment. If more than half of
+    the images belong to no class, as in the first three epochs, the shares mean nothing.
     """
     row = run.evaluation[-1] if run.evaluation else {}
     shares = [row[name] for name in row if name.startswith("share_")]
@@ -218,16 +218,19 @@ def missing_classes(run):
     if not shares or None in (*shares, unclaimed):
         return UNKNOWN
     names = _CLASS_NAMES.get(run.config["dataset"], [f"class {index}" for index in range(1000)])
-    few = 0.1 / len(shares)
-    missing = [name for name, share in zip(names, shares) if share < few]
+    threshold = 0.1 / len(shares)
+    missing = [name for name, share in zip(names, shares) if share < threshold]
     if unclaimed > 0.5:
-        title = "Most images are of no class"
+        title = "Most images belong to no class"
         text = (
-            f"{unclaimed:.0%} of the images are of no class: stranger than 99% of the test images"
+            f"{unclaimed:.0%} of the images belong to no class: each of them is stranger than 99%"
+            " of the test images"
         )
     elif missing:
-        title = "Not all classes are drawn"
-        text = f"fewer than {100 * few:.3g}% of the images are of each of these: {listed(missing)}"
+        title = "Some classes are missing"
+        text = (
+            f"less than {100 * threshold:.3g}% of the images belong to each of: {listed(missing)}"
+        )
     else:
         return None
     text = f"In epoch {row['epoch']}, {text}."
@@ -235,28 +238,28 @@ def missing_classes(run):
 
 
 def short_training(run):
-    """Epochs that were asked for are missing; or the run is short; or its images still improve.
+    """Requested epochs are missing, or the run is short, or its images are still improving.
 
-    Short is less than the four epochs after which the published run draws outlines and not
-    blotches. Images still improve if the last evaluated distance to real ones is 3 % below the best
-    before it, of three or more.
+    A run is short before the four epochs after which the published run draws outlines instead of
+    blotches. Images are still improving if the last FCD is more than 3 % below the best of at
+    least three earlier ones.
     """
-    done, asked, seen = run.last["epoch"], run.config["epochs"], images_seen(run)
+    done, requested, seen = run.last["epoch"], run.config["epochs"], images_seen(run)
     distances = [row["fcd"] for row in run.evaluation if row.get("fcd") is not None]
-    if done < asked:
-        title, text = "The run is not finished", f"{done} of {asked} epochs are done."
+    if done < requested:
+        title, text = "The run is not finished", f"{done} of {requested} epochs are done."
     elif seen is not None and seen < _OUTLINES_AFTER:
         title = "The run is short"
         text = (
-            f"It has seen {counted(seen, 'image')}, repetitions included. In the published run"
+            f"It has seen {counted(seen, 'image')}, counting repetitions. In the published run"
             " (docs/results.md), on Fashion-MNIST, outlines of garments appear after about"
             f" {_OUTLINES_AFTER:,}."
         )
     elif len(distances) > 3 and distances[-1] < 0.97 * min(distances[:-1]):
-        title = "The images still improve"
+        title = "The images are still improving"
         text = (
-            f"The distance to real images (FCD) is {distances[-1]:.3g} in the last evaluated epoch,"
-            f" and {min(distances[:-1]):.3g} or more in those before it."
+            f"The distance to real images (FCD) is {distances[-1]:.3g} in the last evaluated epoch;"
+            f" the lowest before that is {min(distances[:-1]):.3g}."
         )
     else:
         return None
@@ -266,43 +269,41 @@ def short_training(run):
 def loss_spikes(run):
     """The generator's loss stands out for an epoch or two: see `gan_tf.report.signals.spikes`.
 
-    The published run has three such spikes, which docs/results.md looks into, seed 1 none.
+    The published run has three such spikes, which docs/results.md examines; seed 1 has none.
     """
     if len(run.history) < FEW_EPOCHS or not has(run.history, "generator_loss"):
         return UNKNOWN
-    if text := spikes_in_words(run.history):
+    if text := spikes_as_text(run.history):
         remedy = " A new run with --beta-1 0.5 may have none." * (run.config["beta_1"] > 0.5)
         return Finding(
             "loss_spikes",
             "note",
-            "The loss spikes",
+            "The generator's loss has spikes",
             text,
-            "Choose a snapshot of another epoch: images around a spike may be striped or torn"
+            "Choose a snapshot from another epoch: images around a spike may be striped or torn"
             f" (docs/results.md).{remedy}",
             [row["epoch"] for row in spikes(run.history)[0]],
         )
 
 
 def _rates(run):
-    """Returns the generator's and the discriminator's learning rate, each with its flag."""
+    """Returns the learning rates of generator and discriminator, each with its flag."""
     rate, other = run.config["learning_rate"], run.config["discriminator_learning_rate"]
     return ("--learning-rate", rate), ("--discriminator-learning-rate", other or rate)
 
 
-def _lasting_or_not(run, rule, lasts, title, text, remedy, epochs):
-    """Returns an alarm if a fault lasts, advice if it has shrunk by a tenth."""
+def _lasting_or_easing(run, rule, lasts, title, text, remedy, epochs):
+    """Returns an alarm if a fault lasts, advice to train on if it is easing."""
     if lasts:
-        return Finding(
-            rule, "alarm", title, text, f"Start again in another folder {remedy}.", epochs
-        )
+        advice = f"Start again in another folder {remedy}."
+        return Finding(rule, "alarm", title, text, advice, epochs)
     title += ", but less so than before"
     return Finding(rule, "advice", title, text, _resume(run), epochs)
 
 
 def _resume(run):
-    if run.last["epoch"] < run.config["epochs"]:
-        return "Type the same command again: it resumes where the run stopped."
-    return "Type the same command with more --epochs: it resumes where the run stopped."
+    more = "again" if run.last["epoch"] < run.config["epochs"] else "with more --epochs"
+    return f"Run the same command {more}: it resumes where the run stopped."
 
 
 RULES = (

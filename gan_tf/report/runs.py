@@ -1,4 +1,4 @@
-"""What a report reads from a run's folder, and nothing that the folder does not hold."""
+"""A run as a report reads it from the run's folder."""
 
 import dataclasses
 import json
@@ -12,24 +12,23 @@ from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import UserError
 
-_LARGEST = 1e15  # no loss or norm comes near it; sums of squares stay finite
+_LARGEST = 1e15  # far above any loss or norm, and sums of squares stay finite
 _SHARES = re.compile(r"(real|fake)_(probability|accuracy)|share_.*")  # columns of 0 to 1
 _CLASS_SHARE = re.compile(r"share_(0|[1-9]\d{0,3})")
-_SIDE, _GAP = 28, 2  # of an image, and between two, in a grid that is not enlarged
+_SIDE, _GAP = 28, 2  # pixels of an image, and between two images, in a grid that is not enlarged
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """One training run, as its files tell it.
+    """One training run.
 
     Args:
       name: the folder's name.
-      config: the choices of the run, by field.
-      environment: what it was begun on.
-      history: rows of history.csv, at least one; None for a value that is missing, or that no run
-        computes: not finite, negative, absurdly large, or a share above 1.
-      evaluation: rows of evaluation.csv, one for each evaluated epoch of `history`, in order; empty
-        where there is none.
+      config: the run's settings, by field.
+      environment: the software and hardware that the run started on.
+      history: rows of history.csv, at least one. None stands for a missing value, and for one that
+        no run computes: not finite, negative, absurdly large, or a share above 1.
+      evaluation: rows of evaluation.csv, one for each evaluated epoch of `history`, in order.
       grids: the sample grids by epoch, each `[height, width]` uint8, not enlarged.
     """
 
@@ -47,20 +46,19 @@ class Run:
 
     @property
     def real_variety(self) -> float | None:
-        """The variety of the training images, where the run has recorded it."""
+        """The variety of the training images, if the run recorded it."""
         value = self.environment.get("real_variety")
         return value if isinstance(value, float) and 0 < value <= 2 else None
 
     def column(self, name: str) -> list:
-        """Returns a column of history.csv; None where a value is missing."""
+        """Returns a column of history.csv, with None for a missing value."""
         return [row.get(name) for row in self.history]
 
     def variety(self) -> dict[int, float]:
-        """Returns the variety by epoch: the column of history.csv, else that of the grids."""
+        """Returns the variety by epoch: from history.csv or, for older runs, from the grids."""
         column = {row["epoch"]: row.get("variety") for row in self.history}
-        if any(value is not None for value in column.values()):
-            return {epoch: value for epoch, value in column.items() if value is not None}
-        return {
+        recorded = {epoch: value for epoch, value in column.items() if value is not None}
+        return recorded or {
             epoch: variety(images)
             for epoch, grid in self.grids.items()
             if len(images := cells(grid)[..., None] / 127.5 - 1) > 1
@@ -86,18 +84,14 @@ def read_run(path) -> Run:
         for epoch, path in run.sample_paths().items()
         if 1 <= epoch <= len(history)
     }
-    shapes = {grid.shape for grid in grids.values()}
-    if len(shapes) > 1:
+    if len({grid.shape for grid in grids.values()}) > 1:
         raise UserError(f"{run.samples} holds grids of different sizes: remove the foreign ones")
     evaluated = {row["epoch"]: row for row in run.read_evaluation()}
     words = [Path(path).resolve().name, dataclasses.asdict(config), environment]
-    # Half a surrogate, as in a folder's name that is not UTF-8, could not be written anywhere.
+    # A folder's name that is not UTF-8 holds lone surrogates, which no file can store.
     words = json.dumps(words, ensure_ascii=False).encode("utf-8", "replace")
-    name, config, environment = json.loads(words)
     return Run(
-        name=name,
-        config=config,
-        environment=environment,
+        *json.loads(words),
         history=[_plausible(row) for row in history],
         evaluation=[_plausible(evaluated[e]) for e in evaluated if 1 <= e <= len(history)],
         grids=grids,
@@ -105,34 +99,32 @@ def read_run(path) -> Run:
 
 
 def cells(grid) -> np.ndarray:
-    """Cuts a grid into its images, `[count, 28, 28]` uint8; black cells at its end are none."""
+    """Returns the images of a grid, `[count, 28, 28]` uint8, without black ones at its end."""
     pitch = _SIDE + _GAP
-    rows, columns = grid.shape[0] // pitch, grid.shape[1] // pitch
-    cut = grid[_GAP : _GAP + rows * pitch, _GAP : _GAP + columns * pitch]
-    cut = np.pad(cut, [(0, rows * pitch - cut.shape[0]), (0, columns * pitch - cut.shape[1])])
-    cut = cut.reshape(rows, pitch, columns, pitch).swapaxes(1, 2).reshape(-1, pitch, pitch)
-    found = cut[:, :_SIDE, :_SIDE]
+    rows, columns = (max(side - _GAP, 0) // pitch for side in grid.shape)
+    found = grid[_GAP : _GAP + rows * pitch, _GAP : _GAP + columns * pitch]
+    found = found.reshape(rows, pitch, columns, pitch).swapaxes(1, 2)
+    found = found.reshape(rows * columns, pitch, pitch)[:, :_SIDE, :_SIDE]
     while len(found) > 1 and not found[-1].any():
         found = found[:-1]
     return found
 
 
 def _small(pixels):
-    """Undoes the enlargement of a grid: a run writes every pixel as a square of three by three."""
-    small = pixels[::3, ::3]
-    enlarged = small.repeat(3, axis=0).repeat(3, axis=1)
+    """Undoes the enlargement of a grid, in which each pixel is a square."""
+    zoom = images.ZOOM
+    small = pixels[::zoom, ::zoom]
+    enlarged = small.repeat(zoom, axis=0).repeat(zoom, axis=1)
     return small if np.array_equal(enlarged, pixels) else pixels
 
 
 def _plausible(row):
-    """Returns a row with None for each number that no run computes, without shares of no class."""
+    """Returns a row's numbers, with None for each that no run computes, and no unknown shares."""
     plausible = {}
     for name, value in row.items():
-        if isinstance(value, str) or (
-            name.startswith("share_") and not _CLASS_SHARE.fullmatch(name)
-        ):
-            continue
-        low = -_LARGEST if name.startswith("kid") else 0  # an unbiased estimate may be negative
-        high = 1 if _SHARES.match(name) else _LARGEST
-        plausible[name] = value if value is not None and low <= value <= high else None
+        unknown_share = name.startswith("share_") and not _CLASS_SHARE.fullmatch(name)
+        if not isinstance(value, str) and not unknown_share:
+            low = -_LARGEST if name.startswith("kid") else 0  # an unbiased estimate can be negative
+            high = 1 if _SHARES.match(name) else _LARGEST
+            plausible[name] = value if value is not None and low <= value <= high else None
     return plausible

@@ -1,15 +1,13 @@
-"""A browser for the tests of the page, and pages to open in it."""
+"""Runs for the tests of the report, and a browser to open pages in."""
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
+from helpers import ILL_RUNS
 
 from gan_tf.report import read_run
 from gan_tf.report.page import page
-
-ILL_RUNS = Path(__file__).with_name("ill_runs")
 
 
 def start_browser():
@@ -37,15 +35,15 @@ def start_browser():
 
 @pytest.fixture(scope="session")
 def driver():
-    """A browser for all tests, as a start takes a second or two."""
+    """One browser for all tests, as it takes a second or two to start."""
     driver = start_browser()
     yield driver
     driver.quit()
 
 
 @pytest.fixture
-def driver_of_its_own():
-    """A browser for a test whose page complains on the console, which may hear of it late."""
+def own_driver():
+    """A browser for a single test, whose page may write to the console late."""
     driver = start_browser()
     yield driver
     driver.quit()
@@ -53,7 +51,7 @@ def driver_of_its_own():
 
 @pytest.fixture
 def browser(driver):
-    """The browser; after the test its console must have no word in it."""
+    """The browser; a test fails if its page writes to the console."""
     driver.get("data:,")
     driver.get_log("browser")
     yield driver
@@ -62,30 +60,35 @@ def browser(driver):
 
 @pytest.fixture(scope="session")
 def swinging():
-    """An ill run that was trained for 40 epochs; every fifth grid of it is there."""
+    """An ill run of 40 epochs that has every fifth of its grids."""
     return read_run(ILL_RUNS / "swinging")
 
 
 @pytest.fixture(scope="session")
-def swinging_page(swinging, tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(page([swinging]), encoding="utf-8")
-    return path
+def swinging_html(swinging):
+    return page([swinging])
 
 
 @pytest.fixture
-def opened(browser, swinging_page):
-    """The page of the run `swinging`, drawn."""
-    open_page(browser, swinging_page)
+def open_html(tmp_path):
+    """Opens a page in a browser, and waits until its grids are drawn."""
+
+    def open_html(browser, html):
+        path = tmp_path / "opened.html"
+        path.write_text(html, encoding="utf-8")
+        browser.get(path.as_uri())
+        browser.execute_async_script(
+            """const done = arguments[0];
+            const look = () => document.querySelector("#epochs .shown").textContent
+                ? done() : setTimeout(look, 5);
+            look();"""
+        )
+
+    return open_html
+
+
+@pytest.fixture
+def opened(browser, open_html, swinging_html):
+    """The browser with the page of the run `swinging`."""
+    open_html(browser, swinging_html)
     return browser
-
-
-def open_page(browser, path):
-    browser.get(path.as_uri())
-    # Grids are drawn once the picture with all of them is decoded.
-    browser.execute_async_script(
-        """const done = arguments[0];
-        const look = () => document.querySelector("#epochs .shown").textContent
-            ? done() : setTimeout(look, 5);
-        look();"""
-    )

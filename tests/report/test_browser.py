@@ -1,19 +1,20 @@
-"""The page in a real browser: what a reader can do with it does what it says."""
+"""The page in a real browser: its controls do what they say."""
 
 import base64
 import dataclasses
 import json
 import re
+import shutil
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from conftest import ILL_RUNS, open_page
+from helpers import ILL_RUNS
 
 from gan_tf.minimax import DYNAMICS, QuadraticGame, predicted_rate, simulate
 from gan_tf.minimax.answers import sections
 from gan_tf.minimax.games import typeset
-from gan_tf.report import curves, live, read_run, write_part_1, write_report
+from gan_tf.report import curves, live, read_run, write_part_1
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
 from gan_tf.run.images import to_uint8
@@ -21,14 +22,19 @@ from gan_tf.snapshots import generate, load_pretrained
 
 
 def move(browser, name, value):
-    """Moves a slider as a hand would: the page hears of it."""
+    """Moves a slider or chooses an option, as a user would."""
     browser.execute_script(
-        """const slider = document.getElementById(arguments[0]);
-        slider.value = arguments[1];
-        slider.dispatchEvent(new Event("input", { bubbles: true }));""",
+        """const control = document.querySelector(arguments[0]);
+        control.value = arguments[1];
+        control.dispatchEvent(new Event("input", { bubbles: true }));""",
         name,
         value,
     )
+
+
+def click(browser, selector, index=0):
+    script = "document.querySelectorAll(arguments[0])[arguments[1]].click()"
+    browser.execute_script(script, selector, index)
 
 
 def text(browser, selector):
@@ -41,12 +47,30 @@ def shown_epoch(browser):
     return int(text(browser, "#epoch-number"))
 
 
+def wait_for(browser, selector, expected):
+    """Waits until an element has a certain text."""
+    browser.execute_async_script(
+        """const [selector, expected, done] = arguments;
+        const look = () => document.querySelector(selector).textContent === expected
+            ? done() : setTimeout(look, 5);
+        look();""",
+        selector,
+        expected,
+    )
+
+
+def wait_for_frame(browser):
+    browser.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+    )
+
+
 def grey(browser, selector):
     """The grey levels of a canvas, `[height, width]`."""
     address = browser.execute_script(
         "return document.querySelector(arguments[0]).toDataURL()", selector
     )
-    return imageio.imread(base64.b64decode(address.partition(",")[2]))[..., 0]
+    return imageio.imread(base64.b64decode(address.partition(",")[2]))[..., 0].astype(int)
 
 
 def press(browser, key):
@@ -55,53 +79,43 @@ def press(browser, key):
     browser.switch_to.active_element.send_keys(getattr(Keys, key))
 
 
+def scroll_to(browser, selector):
+    """Scrolls an element into the middle of the window, and returns it."""
+    element = browser.find_element("css selector", selector)
+    script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })"
+    browser.execute_script(script, element)
+    return element
+
+
 # ---------------------------------------------------------------------------------- the epochs
 
 
-@pytest.mark.parametrize("epoch", [5, 20, 40])
-def test_the_slider_moves_grid_marker_and_numbers(opened, swinging, epoch):
-    move(opened, "epoch", epoch)
-    assert shown_epoch(opened) == epoch
-    np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[epoch])
-    assert text(opened, "#epochs .shown") == f"epoch {epoch}"
-    row = swinging.history[epoch - 1]
-    assert f"generator loss{float(format(row['generator_loss'], '.4g'))}" in text(
-        opened, "#numbers"
-    )
-    value = float(text(opened, "[data-chart='0'] .value"))
-    assert value == pytest.approx(row["generator_loss"], rel=1e-3)
-    marker = opened.execute_script("return document.querySelector('.marker').x1.baseVal.value")
-    first, last = curves.LEFT, curves.WIDTH - curves.RIGHT
-    assert marker == pytest.approx(first + (last - first) * (epoch - 1) / 39, abs=0.1)
-
-
-@pytest.mark.campaign
-def test_two_epochs_lie_side_by_side(opened, swinging):
-    move(opened, "epoch", 40)
-    opened.execute_script("document.querySelector('.compare[data-epoch=\"30\"]').click()")
+def test_the_slider_sets_grid_marker_and_numbers(opened, swinging):
+    for epoch in (5, 40):
+        move(opened, "#epoch", epoch)
+        assert shown_epoch(opened) == epoch
+        np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[epoch])
+        assert text(opened, "#epochs .shown") == f"epoch {epoch}"
+        loss = swinging.history[epoch - 1]["generator_loss"]
+        assert f"generator loss{float(format(loss, '.4g'))}" in text(opened, "#numbers")
+        assert float(text(opened, "[data-chart='0'] .value")) == pytest.approx(loss, rel=1e-3)
+        marker = opened.execute_script("return document.querySelector('.marker').x1.baseVal.value")
+        first, last = curves.LEFT, curves.WIDTH - curves.RIGHT
+        assert marker == pytest.approx(first + (last - first) * (epoch - 1) / 39, abs=0.1)
+    click(opened, ".compare[data-epoch='30']")
     np.testing.assert_array_equal(grey(opened, "canvas[data-compared]"), swinging.grids[30])
     np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[40])
 
 
-def test_play_goes_on_to_the_last_epoch_and_stops_there(opened):
-    move(opened, "epoch", 38)
-    opened.execute_script("document.getElementById('play').click()")
+def test_play_runs_to_the_last_epoch_and_starts_over_from_there(opened):
+    move(opened, "#epoch", 38)
+    click(opened, "#play")
     assert text(opened, "#play") == "Pause"
-    opened.execute_async_script(
-        """const done = arguments[0];
-        const look = () => document.getElementById("play").textContent === "Play"
-            ? done() : setTimeout(look, 5);
-        look();"""
-    )
+    wait_for(opened, "#play", "Play")
     assert shown_epoch(opened) == 40
-
-
-@pytest.mark.campaign
-def test_play_begins_anew_at_the_end_and_pauses(opened):
-    move(opened, "epoch", 40)
-    opened.execute_script("document.getElementById('play').click()")
+    click(opened, "#play")
     assert shown_epoch(opened) < 40
-    opened.execute_script("document.getElementById('play').click()")
+    click(opened, "#play")
     assert text(opened, "#play") == "Play"
 
 
@@ -112,22 +126,18 @@ def test_the_keyboard_moves_through_the_epochs(opened):
         press(opened, key)
         epochs.append(shown_epoch(opened))
     assert epochs == [1, 2, 3, 2, 40]
-    press(opened, "SPACE")
-    assert text(opened, "#play") == "Pause"
-    press(opened, "SPACE")
-    assert text(opened, "#play") == "Play"
+    for label in ("Pause", "Play"):
+        press(opened, "SPACE")
+        assert text(opened, "#play") == label
 
 
 @pytest.mark.campaign
 def test_the_pointer_reads_values_from_a_curve(opened, swinging):
     from selenium.webdriver import ActionChains
 
-    chart = opened.find_element("css selector", "[data-chart='0'] > svg")
-    opened.execute_script(
-        "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", chart
-    )
-    move(opened, "epoch", 1)
-    # The middle of an SVG of 480 is 240, and epoch 19 lies at 46 + 18 / 39 * 412 = 236.2.
+    chart = scroll_to(opened, "[data-chart='0'] > svg")
+    move(opened, "#epoch", 1)
+    # The middle of an SVG of 480 is 240, and epoch 19 is at 46 + 18 / 39 * 412 = 236.2.
     ActionChains(opened).move_to_element(chart).perform()
     value = float(text(opened, "[data-chart='0'] .value"))
     assert value == pytest.approx(swinging.history[18]["generator_loss"], rel=1e-3)
@@ -137,38 +147,31 @@ def test_the_pointer_reads_values_from_a_curve(opened, swinging):
 
 
 @pytest.fixture
-def two_runs(browser, swinging, tmp_path):
-    """The page of `swinging`, which has 40 epochs, beside one of 25 on other images."""
+def two_runs(browser, swinging, open_html):
+    """The page of `swinging`, which has 40 epochs, beside a run of 25 epochs on other images."""
     shorter = read_run(ILL_RUNS / "fast_discriminator")
     environment = shorter.environment | {"images_sha256": "f" * 64}
     shorter = dataclasses.replace(shorter, name="long_name_" * 12, environment=environment)
-    path = tmp_path / "report.html"
-    path.write_text(page([swinging, shorter]), encoding="utf-8")
-    open_page(browser, path)
+    open_html(browser, page([swinging, shorter]))
     return browser
 
 
-def test_past_its_last_epoch_a_run_keeps_that_ones_numbers_and_images(two_runs):
+def test_after_its_last_epoch_a_run_keeps_its_last_numbers_and_images(two_runs):
     last = read_run(ILL_RUNS / "fast_discriminator").last
-    for epoch, said in [(25, ""), (40, " epoch 25")]:
-        move(two_runs, "epoch", epoch)
-        assert text(two_runs, "#numbers thead") == f"AB{said}"
-        (row,) = [
-            line
-            for line in two_runs.find_elements("css selector", "#numbers tbody tr")
-            if line.text.startswith("generator loss")
-        ]
+    for epoch, suffix in [(25, ""), (40, " epoch 25")]:
+        move(two_runs, "#epoch", epoch)
+        assert text(two_runs, "#numbers thead") == f"AB{suffix}"
+        row = two_runs.find_element("css selector", "#numbers tbody tr")
+        assert row.text.startswith("generator loss ")
         assert row.text.endswith(f" {last['generator_loss']:.3f}".rstrip("0"))
         values = two_runs.find_elements("css selector", "[data-chart='0'] .values")[1].text
         losses = [last["generator_loss"], last["discriminator_loss"]]
-        assert values == f"B {' · '.join(format(loss, '.4g') for loss in losses)}{said}"
+        assert values == f"B {' · '.join(format(loss, '.4g') for loss in losses)}{suffix}"
         assert text(two_runs, "[data-run='1'] + figcaption .shown") == "epoch 25"
 
 
-def test_one_epoch_has_no_slider_and_no_curves(browser, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(page([read_run(ILL_RUNS / "one_epoch")]), encoding="utf-8")
-    open_page(browser, path)
+def test_one_epoch_has_no_slider_and_no_curves(browser, open_html):
+    open_html(browser, page([read_run(ILL_RUNS / "one_epoch")]))
     assert not browser.find_element("id", "epoch").is_displayed()
     assert browser.find_elements("css selector", "[data-chart], .reading") == []
     assert text(browser, "#epochs .shown") == "epoch 1"
@@ -179,53 +182,6 @@ def test_one_epoch_has_no_slider_and_no_curves(browser, tmp_path):
 # ------------------------------------------------------------------------------- the playground
 
 
-def test_the_playground_computes_as_python_does(opened, random_choices):
-    cases = []
-    for dynamics in DYNAMICS:
-        for _ in range(20):
-            a, b = random_choices.uniform(0, 4), random_choices.uniform(0, 4)
-            start = [random_choices.uniform(-2, 2), random_choices.uniform(-2, 2)]
-            steps = [random_choices.uniform(0.005, 1.2), random_choices.uniform(0.005, 1.2)]
-            cases.append([dynamics, a, b, random_choices.uniform(0, 16), start, *steps])
-    # The games that the page offers, and steps that lead in at once and just stay.
-    cases += [[name, 4, 4, 0, [1, 1], 1 / 8, 1 / 4] for name in DYNAMICS]
-    cases += [[name, 0, 0, 1, [1, -1], 0.2, 0.2] for name in DYNAMICS]
-    found = opened.execute_script(
-        """return arguments[0].map(([dynamics, a, b, c, start, stepX, stepY]) => {
-            const game = { a, b, c };
-            return [Minimax.simulate(game, dynamics, start, stepX, stepY, 50),
-                Minimax.predictedRate(game, dynamics, stepX, stepY)];
-        });""",
-        cases,
-    )
-    for case, (run, rate) in zip(cases, found):
-        dynamics, a, b, c, start, step_x, step_y = case
-        game = QuadraticGame(a, b, c)
-        expected = simulate(game, dynamics, start, step_x, step_y, 50)
-        assert run["divergedAt"] == expected.diverged_at, case
-        path = np.array(run["trajectory"])
-        np.testing.assert_allclose(
-            path, expected.trajectory, rtol=1e-9, atol=1e-9, err_msg=str(case)
-        )
-        assert rate == pytest.approx(
-            predicted_rate(game, dynamics, step_x, step_y), rel=1e-7, abs=1e-7
-        ), case
-
-
-@pytest.mark.campaign
-def test_the_path_that_is_drawn_follows_the_sliders(opened):
-    for name, value in [("step-x", 0.05), ("step-y", 0.1), ("coupling", 2), ("curvature", 3)]:
-        move(opened, name, value)
-    move(opened, "dynamics", "alternating")
-    points = opened.execute_script("return document.getElementById('path').getAttribute('points')")
-    drawn = np.array([[float(part) for part in point.split(",")] for point in points.split()])
-    expected = simulate(QuadraticGame(3, 3, 2), "alternating", (1, 1), 0.05, 0.1, 50).trajectory
-    np.testing.assert_allclose(drawn * [1, -1], expected, rtol=1e-9, atol=1e-9)
-    rate = predicted_rate(QuadraticGame(3, 3, 2), "alternating", 0.05, 0.1)
-    told = float(re.search(r"rate (\S+) per step", text(opened, "#outcome"))[1])
-    assert told == pytest.approx(rate, rel=1e-3)
-
-
 @pytest.fixture
 def part_1(browser, tmp_path):
     """The page that `gan-tf minimax` writes."""
@@ -233,8 +189,52 @@ def part_1(browser, tmp_path):
     return browser
 
 
+def test_the_playground_computes_as_python_does(part_1, random_choices):
+    cases = []
+    for dynamics in DYNAMICS:
+        for _ in range(20):
+            a, b = random_choices.uniform(0, 4), random_choices.uniform(0, 4)
+            start = [random_choices.uniform(-2, 2), random_choices.uniform(-2, 2)]
+            steps = [random_choices.uniform(0.005, 1.2), random_choices.uniform(0.005, 1.2)]
+            cases.append([dynamics, a, b, random_choices.uniform(0, 16), start, *steps])
+    # The page's own games, with step sizes that converge at once and that are on the border.
+    cases += [[name, 4, 4, 0, [1, 1], 1 / 8, 1 / 4] for name in DYNAMICS]
+    cases += [[name, 0, 0, 1, [1, -1], 0.2, 0.2] for name in DYNAMICS]
+    found = part_1.execute_script(
+        """return arguments[0].map(([dynamics, a, b, c, start, stepX, stepY]) => {
+            const game = { a, b, c };
+            return [Minimax.simulate(game, dynamics, start, stepX, stepY, 50),
+                Minimax.predictedRate(game, dynamics, stepX, stepY)];
+        });""",
+        cases,
+    )
+    for case, (run, rate) in zip(cases, found, strict=True):
+        dynamics, a, b, c, start, *steps = case
+        game = QuadraticGame(a, b, c)
+        expected = simulate(game, dynamics, start, *steps, 50)
+        assert run["divergedAt"] == expected.diverged_at, case
+        np.testing.assert_allclose(
+            run["trajectory"], expected.trajectory, rtol=1e-9, atol=1e-9, err_msg=str(case)
+        )
+        expected = predicted_rate(game, dynamics, *steps)
+        assert rate == pytest.approx(expected, rel=1e-7, abs=1e-7), case
+
+
+def test_the_path_follows_the_sliders(part_1):
+    choices = {"#step-x": 0.05, "#step-y": 0.1, "#coupling": 2, "#curvature": 3}
+    for name, value in (choices | {"#dynamics": "alternating"}).items():
+        move(part_1, name, value)
+    points = part_1.execute_script("return document.getElementById('path').getAttribute('points')")
+    path = np.array([[float(part) for part in point.split(",")] for point in points.split()])
+    game = QuadraticGame(3, 3, 2)
+    expected = simulate(game, "alternating", (1, 1), 0.05, 0.1, 50).trajectory
+    np.testing.assert_allclose(path * [1, -1], expected, rtol=1e-9, atol=1e-9)
+    rate = float(re.search(r"rate (\S+) per step", text(part_1, "#outcome"))[1])
+    assert rate == pytest.approx(predicted_rate(game, "alternating", 0.05, 0.1), rel=1e-3)
+
+
 def test_the_range_of_the_step_sizes_suits_the_game(part_1):
-    """Of 4x^2 - 4y^2 nothing matters far beyond 1/4, of xy nothing far beyond 2."""
+    """For 4x^2 - 4y^2 nothing far above 1/4 matters, for xy nothing far above 2."""
 
     def step_sizes():
         return part_1.execute_script(
@@ -245,56 +245,51 @@ def test_the_range_of_the_step_sizes_suits_the_game(part_1):
         )
 
     assert step_sizes() == [[1 / 16, 0.3125]] * 2
-    for size in (1 / 8, 1 / 4):  # these lie on the sliders' grid
-        move(part_1, "step-x", size)
+    for size in (1 / 8, 1 / 4):  # these are on the sliders' grid
+        move(part_1, "#step-x", size)
         assert step_sizes()[0][0] == size
-    move(part_1, "coupling", 2)  # a slider changes one thing
+    move(part_1, "#coupling", 2)  # a slider changes one thing
     assert step_sizes()[0][0] == 1 / 4
-    part_1.execute_script("document.querySelectorAll('.game')[2].click()")
+    click(part_1, ".game", 2)
     assert step_sizes() == [[0.2, 2.5]] * 2
-    part_1.execute_script("document.querySelectorAll('.game')[0].click()")
+    click(part_1, ".game", 0)
     assert step_sizes() == [[1 / 16, 0.3125]] * 2
 
 
-def test_the_playground_says_what_the_rate_says(part_1):
-    part_1.execute_script("document.querySelectorAll('.game')[2].click()")  # f = xy
+def test_the_playground_says_what_the_rate_means(part_1):
+    click(part_1, ".game", 2)  # f = xy
     for dynamics, size, words in [
         ("simultaneous", 0.2, "rate 1.0198 per step: from almost every start the players diverge"),
         ("extragradient", 0.2, "rate 0.980612 per step: the players converge"),
-        # Eigenvalues of modulus 1: two of them, and the distance swings; twice -1, and it grows.
-        ("alternating", 0.2, "rate 1 per step: the border, where the distance may stay, swing or"),
-        ("alternating", 2, "rate 1 per step: the border, where the distance may stay, swing or"),
+        # Two eigenvalues of modulus 1: the distance oscillates. A double eigenvalue -1: it grows.
+        ("alternating", 0.2, "rate 1 per step: the borderline, where the distance can stay, osci"),
+        ("alternating", 2, "rate 1 per step: the borderline, where the distance can stay, osci"),
     ]:
-        move(part_1, "dynamics", dynamics)
-        move(part_1, "step-x", size)
-        move(part_1, "step-y", size)
+        move(part_1, "#dynamics", dynamics)
+        move(part_1, "#step-x", size)
+        move(part_1, "#step-y", size)
         assert words in text(part_1, "#outcome")
 
 
-def test_part_1_stands_by_itself(part_1):
-    """The answers of the command, whole, and at each width."""
+def test_part_1_has_all_answers_of_the_command(part_1):
     shown = " ".join(text(part_1, "main").split())
     for sentence in [sentence for _, found in sections() for sentence in found]:
         assert " ".join(typeset(sentence).replace("η_", "η").split()) in shown
 
 
 @pytest.mark.campaign
-def test_the_start_can_be_dragged_and_moved_by_keys(opened):
+def test_the_start_can_be_dragged_and_moved_by_keys(part_1):
     from selenium.webdriver import ActionChains
 
-    start = opened.find_element("id", "start")
-    plane = opened.find_element("id", "plane")
-    opened.execute_script(
-        "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", plane
-    )
-    side = plane.size["width"]
+    side = scroll_to(part_1, "#plane").size["width"]
+    start = part_1.find_element("id", "start")
     # From (1, 1) by one unit of 4.4 to the left and down: to (0, 0).
-    move_by = round(-side / 4.4), round(side / 4.4)
-    ActionChains(opened).drag_and_drop_by_offset(start, *move_by).perform()
+    offset = round(-side / 4.4), round(side / 4.4)
+    ActionChains(part_1).drag_and_drop_by_offset(start, *offset).perform()
     place = [float(start.get_attribute(name)) for name in ("cx", "cy")]
     assert place == pytest.approx([0, 0], abs=0.05)
-    opened.execute_script("document.getElementById('start').focus()")
-    press(opened, "ARROW_UP")
+    part_1.execute_script("document.getElementById('start').focus()")
+    press(part_1, "ARROW_UP")
     moved = [float(start.get_attribute(name)) for name in ("cx", "cy")]
     assert np.subtract(moved, place) == pytest.approx([0, -0.1], abs=0.011)
 
@@ -308,14 +303,12 @@ def pretrained():
 
 
 @pytest.fixture
-def live_page(browser, swinging, pretrained, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(page([swinging], pretrained), encoding="utf-8")
-    open_page(browser, path)
+def live_page(browser, swinging, pretrained, open_html):
+    open_html(browser, page([swinging], pretrained))
     return browser
 
 
-def test_the_page_draws_what_python_draws(live_page, pretrained, request):
+def test_the_page_makes_the_images_that_python_makes(live_page, pretrained, request):
     generator = np.random.default_rng(request.config.option.seed)
     noise = generator.normal(size=[12, 100]).astype(np.float32)
     expected = to_uint8(generate(pretrained.generator, noise)).reshape(12, 784)
@@ -327,97 +320,59 @@ def test_the_page_draws_what_python_draws(live_page, pretrained, request):
 
 
 @pytest.mark.campaign
-def test_buttons_and_sliders_change_what_is_drawn(live_page):
-    live_page.execute_async_script(
-        """const done = arguments[0];
-        const look = () => document.getElementById("draw-state").textContent === "16 new images"
-            ? done() : setTimeout(look, 5);
-        look();"""
-    )
-    grid = grey(live_page, "#draw-grid")
-    assert all(image.std() > 5 for image in cells(grid))
-    # The walk begins and ends with the two images.
+def test_the_generators_buttons_and_sliders_change_the_images(live_page, pretrained):
+    wait_for(live_page, "#draw-state", "16 new images")
+    assert all(image.std() > 5 for image in cells(grey(live_page, "#draw-grid")))
+    # The interpolation starts and ends with the two images.
     for place, end in [(0, "#walk-start"), (1, "#walk-end")]:
-        move(live_page, "walk", place)
+        move(live_page, "#walk", place)
         wait_for_frame(live_page)
-        difference = grey(live_page, "#walk-now").astype(int) - grey(live_page, end)
+        difference = grey(live_page, "#walk-now") - grey(live_page, end)
         assert np.abs(difference).max() <= 1
     before = grey(live_page, "#direction-image")
-    live_page.execute_script(
-        """const slider = document.querySelector(".direction");
-        slider.value = 5;
-        slider.dispatchEvent(new Event("input"));"""
-    )
+    move(live_page, ".direction", 5)
     wait_for_frame(live_page)
-    assert np.abs(grey(live_page, "#direction-image").astype(int) - before).max() > 20
-    live_page.execute_script("document.getElementById('direction-reset').click()")
+    assert np.abs(grey(live_page, "#direction-image") - before).max() > 20
+    click(live_page, "#direction-reset")
     wait_for_frame(live_page)
     np.testing.assert_array_equal(grey(live_page, "#direction-image"), before)
-
-
-def wait_for_frame(browser):
-    browser.execute_async_script(
-        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
-    )
-
-
-@pytest.mark.campaign
-def test_directions_are_unit_vectors_at_right_angles(pretrained):
     directions = live.directions(pretrained.generator)
     np.testing.assert_allclose(directions @ directions.T, np.eye(10), atol=1e-5)
 
 
-# -------------------------------------------------------------------------- hostile and strange
-
-HOSTILE = (
-    "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\"'&{{7*7}}"
-)
+# ------------------------------------------------------------------------------- hostile values
 
 
-def test_hostile_values_stay_words(browser, swinging, tmp_path):
-    run = dataclasses.replace(
-        swinging,
-        name=HOSTILE,
-        config=swinging.config | {"dataset": HOSTILE, HOSTILE: HOSTILE},
-        environment=dict.fromkeys(["processor", "threads", "real_variety", HOSTILE], HOSTILE),
-        history=[row | {HOSTILE: HOSTILE} for row in swinging.history],
-        evaluation=[{"epoch": 40, "fcd": 1.0, HOSTILE: 0.5}],
+def test_hostile_values_remain_text(browser, tmp_path, open_html):
+    """The files of a run can come from anywhere."""
+    hostile = (
+        "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\"'&{{7}}"
     )
-    path = tmp_path / "report.html"
-    path.write_text(page([run, run]), encoding="utf-8")
-    open_page(browser, path)
-    assert browser.execute_script("return window.hurt ?? null") is None
-    assert text(browser, "h1").endswith(HOSTILE)
-    assert browser.execute_script("return document.querySelectorAll('script').length") == 2
-    move(browser, "epoch", 3)
-    assert shown_epoch(browser) == 3
-
-
-@pytest.mark.campaign
-def test_hostile_files_stay_words(browser, small_run, tmp_path):
-    """The same, by way of the files: what a run folder holds may come from anywhere."""
-    folder = tmp_path / "<b>run"
-    (folder / "samples").mkdir(parents=True)
-    record = json.loads((small_run / "config.json").read_text())
-    record["config"]["dataset"] = HOSTILE
-    record["environment"] |= {"processor": HOSTILE, HOSTILE: HOSTILE}
+    folder = shutil.copytree(ILL_RUNS / "swinging", tmp_path / "<b>run")
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["dataset"] = hostile
+    names = ["processor", "threads", "real_variety", hostile]
+    record["environment"] |= dict.fromkeys(names, hostile)
     (folder / "config.json").write_text(json.dumps(record))
-    head, *rows = (small_run / "history.csv").read_text().splitlines()
-    name = HOSTILE.replace('"', '""')
-    lines = [f'{head},"{name}"', *(f"{row},1" for row in rows)]
+    column = '"' + hostile.replace('"', '""') + '"'
+    head, *rows = (folder / "history.csv").read_text().splitlines()
+    lines = [f"{head},{column}", *(f"{row},1" for row in rows)]
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
-    open_path = write_report(folder)
-    browser.get(open_path.as_uri())
-    assert browser.execute_script("return window.hurt ?? null") is None
-    assert text(browser, "h1") == "<b>run"
-    assert HOSTILE in text(browser, "header")
+    (folder / "evaluation.csv").write_text(f"epoch,fcd,{column}\n40,1.0,0.5\n")
+    run = read_run(folder)
+    for runs in ([run], [run, run]):
+        open_html(browser, page(runs))
+        assert browser.execute_script("return window.hurt ?? null") is None
+        assert text(browser, "h1").endswith("<b>run") and hostile in text(browser, "header")
+        assert browser.execute_script("return document.querySelectorAll('script').length") == 2
+        move(browser, "#epoch", 3)
+        assert shown_epoch(browser) == 3
 
 
 @pytest.mark.campaign
-def test_the_policy_forbids_what_is_not_in_the_page(driver_of_its_own, swinging_page):
-    driver = driver_of_its_own
-    open_page(driver, swinging_page)
-    blocked = driver.execute_async_script(
+def test_the_policy_forbids_scripts_from_elsewhere(own_driver, open_html, swinging_html):
+    open_html(own_driver, swinging_html)
+    blocked = own_driver.execute_async_script(
         """const done = arguments[0];
         document.addEventListener("securitypolicyviolation",
             (event) => done(event.effectiveDirective));
@@ -426,7 +381,7 @@ def test_the_policy_forbids_what_is_not_in_the_page(driver_of_its_own, swinging_
         document.body.append(script);"""
     )
     assert blocked.startswith("script-src")
-    assert driver.execute_script("return window.hurt ?? null") is None
+    assert own_driver.execute_script("return window.hurt ?? null") is None
 
 
 # ------------------------------------------------------------------------------- how it looks
@@ -445,7 +400,7 @@ def test_nothing_runs_over_the_edge_or_breaks_at_a_hyphen(opened_page, request):
                     .map((code) => code.getClientRects().length)"""
             )
             assert set(lines) <= {1}
-            if width > 320:  # what differs: the last run can be seen without scrolling
+            if width > 320:  # the last run's settings can be seen without scrolling
                 edges = opened.execute_script(
                     """return [...document.querySelectorAll(".differing td:last-child")]
                         .map((cell) => cell.getBoundingClientRect().right)"""
@@ -457,22 +412,22 @@ def test_nothing_runs_over_the_edge_or_breaks_at_a_hyphen(opened_page, request):
 
 @pytest.mark.campaign
 def test_light_and_dark_can_be_read(opened):
-    grounds = set()
+    backgrounds = set()
     try:
         for scheme in ("light", "dark"):
             feature = {"name": "prefers-color-scheme", "value": scheme}
             opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             script = "return getComputedStyle(document.body).backgroundColor"
-            grounds.add(opened.execute_script(script))
+            backgrounds.add(opened.execute_script(script))
             for selector in ["p", ".quiet", ".level", ".legend", "td", "dt", "button"]:
                 assert contrast(opened, selector) >= 4.5, selector  # WCAG 2.2, level AA
     finally:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    assert len(grounds) == 2
+    assert len(backgrounds) == 2
 
 
 def contrast(browser, selector):
-    """The ratio of luminances of a text to what lies below it, 1 to 21."""
+    """The ratio between the luminances of a text and of its background, 1 to 21."""
     colours = browser.execute_script(
         """let place = document.querySelector(arguments[0]);
         const ink = getComputedStyle(place).color;
@@ -491,24 +446,7 @@ def contrast(browser, selector):
 
 
 @pytest.mark.campaign
-def test_it_can_be_printed(opened):
-    from selenium.webdriver.common.print_page_options import PrintOptions
-
-    assert len(opened.print_page(PrintOptions())) > 50_000
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    try:
-        hidden = opened.execute_script(
-            """return [...document.querySelectorAll("button, input, select, nav")]
-                .filter((element) => element.getClientRects().length).length"""
-        )
-        assert hidden == 0
-        assert opened.execute_script("return document.querySelector('h1').offsetHeight") > 0
-    finally:
-        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-
-
-@pytest.mark.campaign
-def test_what_can_be_used_has_a_name(opened):
+def test_it_prints_without_controls_and_every_control_has_a_name(opened):
     unnamed = opened.execute_script(
         """return [...document.querySelectorAll("input, select, button, img, canvas, svg")]
             .filter((e) => !e.closest("[aria-hidden]"))
@@ -517,3 +455,13 @@ def test_what_can_be_used_has_a_name(opened):
             .map((e) => e.outerHTML.slice(0, 100))"""
     )
     assert unnamed == []
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        visible = opened.execute_script(
+            """return [...document.querySelectorAll("button, input, select, nav, h1")]
+                .filter((element) => element.getClientRects().length)
+                .map((element) => element.localName)"""
+        )
+        assert visible == ["h1"]
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

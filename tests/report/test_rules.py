@@ -1,16 +1,15 @@
-"""Each rule of health finds the run with the illness, and no illness in the published ones."""
+"""Each health rule finds the run with its illness, and nothing in the published runs."""
 
 import dataclasses
 import shutil
 
 import pytest
-from helpers import ROOT
+from helpers import ILL_RUNS, ROOT
 from make_published_page import read_published_run
 
 from gan_tf.report import findings, read_run, rules, signals, story
 from gan_tf.report.health import examined
 
-ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
 PROBABILITIES = ("real_probability", "fake_probability")
 
 
@@ -66,8 +65,8 @@ def test_what_is_found_in_a_real_run(name, expected):
 
 
 @pytest.mark.parametrize("name", ["fast_discriminator", "slow_discriminator", "fast_generator"])
-def test_who_catches_up_is_not_ill(name):
-    """Nor is a generator whose images have become more varied."""
+def test_a_fault_that_is_easing_is_no_alarm(name):
+    """A network catches up, or the images have become more varied."""
     run = ill(name)
     third_last = run.history[-3]
     nearer = {column: 0.5 + 0.8 * (third_last[column] - 0.5) for column in PROBABILITIES}
@@ -78,7 +77,7 @@ def test_who_catches_up_is_not_ill(name):
 
 
 def test_variety_is_measured_by_that_of_the_training_images():
-    """Own leaves are 0.45 apart: images at 0.2 are varied enough there, and at 0.1 are not."""
+    """The variety of some leaves is 0.45: for them 0.2 is enough, and 0.1 is too little."""
 
     def found(made, real):
         run = ill("swinging")
@@ -96,13 +95,13 @@ def test_variety_is_measured_by_that_of_the_training_images():
     assert found(0.2, {}) == rules.UNKNOWN
 
 
-def test_classes_that_are_not_drawn_are_named():
+def test_missing_classes_are_named():
     fair = {f"share_{index}": 0.1 for index in range(10)}
     assert rules.missing_classes(evaluated([(40, fair)])) is None
     collapsed = fair | {"share_5": 0.009, "share_8": 0.0}
     assert "sandal and bag" in rules.missing_classes(evaluated([(40, collapsed)])).text
     noise = rules.missing_classes(evaluated([(40, collapsed | {"unclaimed_share": 0.7})]))
-    assert "70% of the images are of no class" in noise.text and "bag" not in noise.text
+    assert "70% of the images belong to no class" in noise.text and "bag" not in noise.text
 
 
 def test_a_quality_that_still_improves():
@@ -111,19 +110,16 @@ def test_a_quality_that_still_improves():
             evaluated((10 * n, {"fcd": fcd}) for n, fcd in enumerate(distances, 1))
         )
 
-    assert "is 3 in the last evaluated epoch, and 4 or more" in found(9.0, 5.0, 4.0, 3.0).text
+    assert (
+        "is 3 in the last evaluated epoch; the lowest before that is 4"
+        in found(9.0, 5.0, 4.0, 3.0).text
+    )
     assert found(9.0, 5.0, 3.0, 3.1) is None
     assert found(9.0, 5.0, 3.0, 2.95) is None
-    assert found(9.0, 5.0, 3.0) is None  # too few to tell
+    assert found(9.0, 5.0, 3.0) is None  # too few to judge
 
 
-@pytest.mark.parametrize(
-    "epochs, text",
-    [
-        ([7], "epoch 7"),
-        ([21, 28, 42, 43], "epochs 21, 28, 42 to 43"),
-        ([1, 2, 3], "epochs 1 to 3"),
-    ],
-)
-def test_epochs_in_words(epochs, text):
-    assert signals.epochs_as_text(epochs) == text
+def test_epochs_in_words():
+    assert signals.epochs_as_text([7]) == "epoch 7"
+    assert signals.epochs_as_text([21, 28, 42, 43]) == "epochs 21, 28, 42 to 43"
+    assert signals.epochs_as_text([1, 2, 3]) == "epochs 1 to 3"

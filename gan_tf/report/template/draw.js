@@ -1,5 +1,5 @@
 "use strict";
-// What a reader does with the generator: new images, a walk between two, ten directions.
+// Lets a reader use the generator: new images, interpolation, and ten directions.
 const Draw = (() => {
   const packedElement = document.getElementById("generator");
   if (!packedElement) return null;
@@ -7,7 +7,7 @@ const Draw = (() => {
   const weights = Generator.load(packed);
   const element = (id) => document.getElementById(id);
 
-  // Box and Muller's transform: two uniform numbers to one of the unit Gaussian.
+  // Box-Muller transform: from two uniform numbers to a standard normal one.
   const gaussian = () =>
     Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   const newNoise = () => Float32Array.from({ length: packed.latent_dim }, gaussian);
@@ -20,7 +20,7 @@ const Draw = (() => {
     context.putImageData(picture, left, top);
   }
 
-  // Draws at most once a frame, however fast a slider moves.
+  // Draws at most once per frame, however fast a slider moves.
   function oncePerFrame(work) {
     let asked = false;
     return () => {
@@ -37,14 +37,14 @@ const Draw = (() => {
       if (mine !== drawing) return;
       put(element("draw-grid"), newNoise(), 2 + 30 * (index % 4), 2 + 30 * Math.floor(index / 4));
       element("draw-state").textContent = index < 15 ? `${index + 1} of 16` : "16 new images";
-      if (index < 15) setTimeout(next, 0, index + 1); // lets the page answer in between
+      if (index < 15) setTimeout(next, 0, index + 1); // keeps the page responsive
     };
     next(0);
   }
 
   let ends;
   const walk = oncePerFrame(() => {
-    // Along the great circle, so that the noise keeps the length that the generator was trained on.
+    // Along a great circle, which keeps the length of the noise close to that in training.
     const [from, to] = ends;
     const dot = (u, v) => u.reduce((sum, value, index) => sum + value * v[index], 0);
     const angle = Math.acos(dot(from, to) / Math.sqrt(dot(from, from) * dot(to, to)));

@@ -1,5 +1,5 @@
 "use strict";
-// One epoch at a time: the slider moves the grids, the markers on the curves, and the numbers.
+// Shows one epoch: the slider sets the grids, the markers on the curves, and the numbers.
 const Epochs = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const slider = document.getElementById("epoch");
@@ -13,32 +13,32 @@ const Epochs = (() => {
   const NUMBERS = [
     ["generator_loss", "generator loss"], ["discriminator_loss", "discriminator loss"],
     ["real_probability", "D(x)"], ["fake_probability", "D(G(z))"],
-    ["real_accuracy", "right about real"], ["fake_accuracy", "right about generated"],
-    ["generator_gradient_norm", "generator gradient"],
-    ["discriminator_gradient_norm", "discriminator gradient"],
-    ["variety", "variety"], ["step", "steps so far"],
+    ["real_accuracy", "right about real images"], ["fake_accuracy", "right about generated images"],
+    ["generator_gradient_norm", "generator gradient norm"],
+    ["discriminator_gradient_norm", "discriminator gradient norm"],
+    ["variety", "variety"], ["step", "steps"],
   ];
   let timer = null;
 
   function drawGrid(canvas, epoch) {
     const index = Number(canvas.dataset.run);
     const run = data.runs[index];
-    const shown = run.epochs.filter((drawn) => drawn <= epoch).pop() ?? run.epochs[0];
-    const words = canvas.parentElement.querySelector(".shown");
+    const shown = run.epochs.filter((sampled) => sampled <= epoch).pop() ?? run.epochs[0];
+    const caption = canvas.parentElement.querySelector(".shown");
     if (canvas.width !== run.width) [canvas.width, canvas.height] = [run.width, run.height];
     const place = run.epochs.indexOf(shown);
     const [left, top] = [place % run.columns, Math.floor(place / run.columns)];
     canvas.getContext("2d").drawImage(
       sheets[index], left * run.width, top * run.height, run.width, run.height,
       0, 0, run.width, run.height);
-    words.textContent = `epoch ${shown}`;
+    caption.textContent = `epoch ${shown}`;
     canvas.setAttribute("aria-label", `The images of the fixed noise after epoch ${shown}`);
   }
 
   const short = (value) => value !== 0 && Math.abs(value) < 1e-3
     ? value.toExponential(1) : Number(value.toPrecision(4)).toString();
 
-  // Past a run's last epoch that one's numbers stay, as its images do; the head names it.
+  // After a run's last epoch, its last numbers and images stay; the table's head names that epoch.
   function showNumbers(epoch) {
     const head = document.querySelector("#numbers thead");
     const body = document.querySelector("#numbers tbody");
@@ -58,12 +58,12 @@ const Epochs = (() => {
         line.append(cell);
       });
     }
-    for (const [name, words] of NUMBERS) {
+    for (const [name, label] of NUMBERS) {
       if (!rows.some((row) => row[name] != null)) continue;
       const line = body.insertRow();
       const head = document.createElement("th");
       head.scope = "row";
-      head.textContent = words;
+      head.textContent = label;
       line.append(head);
       for (const row of rows) {
         line.insertCell().textContent = row[name] == null ? "–"
@@ -72,7 +72,7 @@ const Epochs = (() => {
     }
   }
 
-  // The newest value up to an epoch, and that value's own epoch where it is an earlier one.
+  // Shows the latest value up to an epoch, and names the value's epoch if that is an earlier one.
   function showCurves(epoch) {
     document.querySelectorAll("[data-chart]").forEach((figure) => {
       const marker = figure.querySelector(".marker");
@@ -83,10 +83,10 @@ const Epochs = (() => {
         const values = lines.splice(0, item.dataset.lines);
         let measured = epoch;
         while (measured > 1 && values.every((line) => line[measured - 1] == null)) measured--;
-        const words = values.map((line) =>
+        const numbers = values.map((line) =>
           line[measured - 1] == null ? "–" : short(line[measured - 1]));
-        item.querySelector(".value").textContent = words.join(" · ");
-        item.querySelector(".of").textContent = measured === epoch || words.every((w) => w === "–")
+        item.querySelector(".value").textContent = numbers.join(" · ");
+        item.querySelector(".of").textContent = measured === epoch || numbers.every((n) => n === "–")
           ? "" : ` epoch ${measured}`;
       });
     });
@@ -126,10 +126,10 @@ const Epochs = (() => {
     if (event.altKey || event.ctrlKey || event.metaKey || (inForm && inForm !== slider)) return;
     if (data.last === 1) return;
     const epoch = Number(slider.value);
-    const way = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
+    const target = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
     if (event.key === " ") playOrPause();
-    else if (way !== undefined && inForm) { pause(); show(way); }
-    else if (way !== undefined && event.key.startsWith("Arrow")) { pause(); show(way); }
+    else if (target !== undefined && inForm) { pause(); show(target); }
+    else if (target !== undefined && event.key.startsWith("Arrow")) { pause(); show(target); }
     else return;
     event.preventDefault();
   }

@@ -1,5 +1,5 @@
 "use strict";
-// The generator of gan_tf.models in plain JavaScript: one image at a time, in float32 arrays.
+// The generator of gan_tf.models in plain JavaScript, for one image at a time, in float32.
 const Generator = (() => {
   const EPSILON = 1e-3; // of Keras's BatchNormalization
   const SLOPE = 0.3; // of LeakyReLU below zero
@@ -69,7 +69,7 @@ const Generator = (() => {
           const to = (y * size + x) * outputs;
           for (let output = 0; output < outputs; output++) {
             const row = (tap * outputs + output) * inputs;
-            let [a, b, c, d] = [0, 0, 0, 0]; // four sums at once keep the processor busy
+            let [a, b, c, d] = [0, 0, 0, 0]; // four independent sums run faster
             for (let input = 0; input < inputs; input += 4) {
               a += image[from + input] * kernel[row + input];
               b += image[from + input + 1] * kernel[row + input + 1];
@@ -84,7 +84,7 @@ const Generator = (() => {
     return result;
   }
 
-  // Returns the 784 grey levels, 0 to 255, of the image that a noise vector makes.
+  // Returns the image for a noise vector as 784 grey levels from 0 to 255.
   function draw(weights, noise) {
     let image = normaliseAndLeak(dense(noise, weights["0/kernel"]), weights, 1); // [7, 7, 256]
     image = transposedConvolution(image, weights["4/kernel"], 7, 256, 1); // [7, 7, 128]

@@ -1,12 +1,12 @@
 "use strict";
-// The toy f(x, y) = a x^2 + c xy - b y^2, with the formulas of gan_tf.minimax. A test compares
-// `simulate` and `predictedRate` with Python's.
+// The toy f(x, y) = a x^2 + c xy - b y^2 with the formulas of gan_tf.minimax. A test compares
+// `simulate` and `predictedRate` with the Python functions.
 const Minimax = (() => {
   const DIVERGENCE_BOUND = 1e30;
   const gradientX = (game, x, y) => 2 * game.a * x + game.c * y;
   const gradientY = (game, x, y) => game.c * x - 2 * game.b * y;
 
-  // Each takes the point, the one before it and both step sizes, and returns the next point.
+  // Each takes the point, the previous one and both step sizes, and returns the next point.
   const moves = {
     simultaneous(game, [x, y], before, stepX, stepY) {
       return [x - stepX * gradientX(game, x, y), y + stepY * gradientY(game, x, y)];
@@ -59,7 +59,7 @@ const Minimax = (() => {
     return [[middle + re, im], [middle - re, -im]];
   }
 
-  // The factor per step in the long run: the largest modulus of the eigenvalues of the dynamics.
+  // The factor per step in the long run: the largest modulus among the eigenvalues.
   function predictedRate(game, dynamics, stepX, stepY) {
     const scaled = [[2 * game.a * stepX, game.c * stepX], [-game.c * stepY, 2 * game.b * stepY]];
     if (dynamics === "optimistic") {
@@ -71,7 +71,7 @@ const Minimax = (() => {
       });
       return Math.max(...sizes);
     }
-    // The other maps are linear in the point: their columns are where (1, 0) and (0, 1) go.
+    // The other maps are linear: the images of (1, 0) and (0, 1) are their columns.
     const [p, r] = moves[dynamics](game, [1, 0], null, stepX, stepY);
     const [q, s] = moves[dynamics](game, [0, 1], null, stepX, stepY);
     return Math.max(...eigenvalues([[p, q], [r, s]]).map(([re, im]) => Math.hypot(re, im)));

@@ -1,5 +1,5 @@
 "use strict";
-// The minimax playground: start, step sizes, coupling and dynamics to path, distance and rate.
+// The minimax playground: shows path, distance and rate for the chosen game and dynamics.
 (() => {
   const STEPS = 50;
   const element = (id) => document.getElementById(id);
@@ -11,8 +11,8 @@
   const number = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
   let start = [1, 1];
 
-  // Steps beyond 1 / a, or 2 / c where only the coupling moves the players, are of no interest. All
-  // sliders have one grid, on which 1/16, 1/8 and 1/4 lie, so that a step size stays what it is.
+  // Step sizes far above 1 / a, or 2 / c if that is smaller, are of no interest. The sliders' grid
+  // does not depend on the game, so that 1/16, 1/8 and 1/4 are always on it.
   function fitStepSizes(a, c) {
     const most = Math.min(1.25 / Math.max(a, c / 2), 10);
     for (const slider of [element("step-x"), element("step-y")]) {
@@ -38,7 +38,7 @@
   }
 
   function drawPath(trajectory) {
-    // Far points are drawn where the picture has long ended, so that lines keep their direction.
+    // Far points move towards the origin, still outside the picture, and lines keep their direction.
     const near = ([x, y]) => {
       const size = Math.max(Math.abs(x), Math.abs(y)) / 1000;
       return size > 1 ? [x / size, -y / size] : [x, -y];
@@ -82,14 +82,14 @@
   }
 
   function describe(dynamics, trajectory, divergedAt, rate) {
-    const shown = number(rate, 6); // so that the words and the digits agree
+    const shown = number(rate, 6); // so that the text agrees with the digits
     const fate = shown < 1 ? "the players converge"
       : shown > 1 ? "from almost every start the players diverge"
-        : "the border, where the distance may stay, swing or grow steadily";
+        : "the borderline, where the distance can stay, oscillate or grow steadily";
     const distance = Math.hypot(...trajectory[trajectory.length - 1]);
     const end = divergedAt === null
       ? `After ${STEPS} steps the distance is ${number(distance)}.`
-      : `At step ${divergedAt} a coordinate is beyond 1e30.`;
+      : `At step ${divergedAt} a coordinate exceeds 1e30.`;
     element("outcome").textContent =
       `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${shown} per step: ${fate}. ` +
       `From (${number(start[0])}, ${number(start[1])}), ` +
@@ -117,9 +117,9 @@
     if (plane.hasPointerCapture(event.pointerId)) drag(event);
   });
   element("start").addEventListener("keydown", (event) => {
-    const way = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
-    if (!way) return;
-    moveStart(start[0] + way[0], start[1] + way[1]);
+    const move = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
+    if (!move) return;
+    moveStart(start[0] + move[0], start[1] + move[1]);
     event.preventDefault();
   });
   for (const id of ["step-x", "step-y", "coupling", "curvature", "dynamics"]) {
