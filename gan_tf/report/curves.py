@@ -31,14 +31,14 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind(
         "Losses",
-        "in nats, averaged over the epoch; dashed grey: pure guessing, ln 2 and 2 ln 2",
+        "in nats, averaged over the epoch; dashed grey: ln 2 and 2 ln 2, if D(x) = D(G(z)) = 1/2",
         {"generator_loss": "generator", "discriminator_loss": "discriminator"},
         levels=(math.log(2), 2 * math.log(2)),
         bounds=(),
     ),
     _Kind(
         "D(x) and D(G(z))",
-        "how likely an image is to be real, says the discriminator; dashed grey: undecided",
+        "probability of being real, according to the discriminator; dashed grey: undecided",
         {"real_probability": "D(x), real images", "fake_probability": "D(G(z)), generated images"},
         levels=(0.5,),
         bounds=(0, 1),

@@ -75,7 +75,7 @@ def too_early(run):
             "advice",
             "Too early to judge",
             f"The run has seen {counted(seen, 'image')}, counting repetitions. Before about"
-            f" {JUDGED_AFTER:,}, even a good run can look like a bad one.",
+            f" {JUDGED_AFTER:,} images, even a good run can look like a bad one.",
             _resume(run),
             [],
         )
@@ -130,7 +130,7 @@ def nothing_learnt(run):
             "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
             f" are never more than {gap:.3f} apart. The generator's loss stays between"
             f" {min(losses):.3f} and {max(losses):.3f}.",
-            f"Start again in another folder with a higher {flag} than {number(rate)}{usual}.",
+            f"Start again in another folder with a {flag} above {number(rate)}{usual}.",
             run.column("epoch"),
         )
 
@@ -151,10 +151,10 @@ def imbalance(run):
     lowest = min(row[name] for row in rows for name in _ACCURACIES)
     highest = max(row["fake_accuracy"] for row in rows)
     if lowest >= 0.9:
-        ahead, change = "discriminator", "lower"
+        ahead, change = "discriminator", "below"
         text = f"is right about at least {lowest:.1%} of the real and of the generated images"
     elif highest < 0.4 and all(lead(row) < 0 for row in rows):
-        ahead, change = "generator", "higher"
+        ahead, change = "generator", "above"
         text = (
             f"is right about at most {highest:.1%} of the generated images, and on average takes"
             " them for more real than real ones"
@@ -170,7 +170,7 @@ def imbalance(run):
         f"The {ahead} is far ahead",
         f"In the last {len(rows)} epochs, the discriminator {text}. D(x) − D(G(z)) is {before:.3f}"
         f" in epoch {rows[0]['epoch']} and {after:.3f} in epoch {rows[-1]['epoch']}.",
-        f"with a {change} {flag} than {number(rate)}",
+        f"with a {flag} {change} {number(rate)}",
         [row["epoch"] for row in rows],
     )
 

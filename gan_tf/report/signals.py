@@ -68,7 +68,7 @@ def spikes_as_text(rows) -> str:
     epochs = listed([f"{row['epoch']} ({row['generator_loss']:.3f})" for row in found])
     return (
         f"In epoch{'s' * (len(found) > 1)} {epochs}, the generator's loss is more than"
-        f" {threshold:.1%} above the median of the seven epochs around it."
+        f" {threshold:.1%} above its median over the seven surrounding epochs."
     )
 
 

@@ -43,7 +43,7 @@ def paragraph(run) -> str:
     if config["discriminator_learning_rate"] not in (None, config["learning_rate"]):
         rates += f" (discriminator: {number(config['discriminator_learning_rate'])})"
     text = (
-        f"A DCGAN, trained on {counted(count, 'image') if count else 'images'} of"
+        f"This DCGAN was trained on {counted(count, 'image') if count else 'images'} of"
         f" {_data_set(config['dataset'])} for {counted(last['epoch'], 'epoch')}"
         f" ({counted(last['step'], 'step')} with batches of {batch}), using Adam with a learning"
         f" rate of {rates} and seed {config['seed']}."

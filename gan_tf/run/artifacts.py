@@ -64,7 +64,7 @@ def plot_losses(run_dir):
 
     run = RunDir(run_dir)
     config, _ = run.read_config()
-    return plots.draw_loss_curves(_history(run), config.snapshot_epochs)
+    return plots.plot_loss_curves(_history(run), config.snapshot_epochs)
 
 
 def write_loss_curves(run: RunDir, marked_epochs):

@@ -9,20 +9,17 @@ _BLUE, _VERMILION, _GREY = "#0072b2", "#d55e00", "#666666"  # colour-blind-safe:
 
 
 def write_loss_curves(path, history, marked_epochs):
-    """Draws the losses of both networks over all epochs into a PNG.
-
-    Args: as for `draw_loss_curves`; `path` is the file.
-    """
-    with matplotlib.rc_context(matplotlib.rcParamsDefault):  # whatever the user's own style is
-        draw_loss_curves(history, marked_epochs).savefig(path, format="png")
+    """Plots the losses of both networks over all epochs into a PNG file; see `plot_loss_curves`."""
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):  # not the user's own style
+        plot_loss_curves(history, marked_epochs).savefig(path, format="png")
 
 
-def draw_loss_curves(history, marked_epochs=()) -> Figure:
-    """Draws the losses of both networks over all epochs.
+def plot_loss_curves(history, marked_epochs=()) -> Figure:
+    """Plots the losses of both networks over all epochs.
 
     Args:
-      history: rows of history.csv as dicts, at least one; losses in nats, means over the epoch.
-      marked_epochs: epochs to mark; those beyond the last row are left out.
+      history: rows of history.csv as dicts, at least one; losses in nats, averaged over the epoch.
+      marked_epochs: epochs to mark; those after the last row are left out.
     """
     figure = Figure(figsize=[8, 4.8], dpi=120, layout="constrained")
     axes = figure.add_subplot()
@@ -38,30 +35,30 @@ def draw_loss_curves(history, marked_epochs=()) -> Figure:
         high = [m + s for m, s in zip(mean, spread)]
         (line,) = axes.plot(epochs, mean, color=colour, marker=".")
         band = axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
-        if len(epochs) == 1:  # a band of no width
+        if len(epochs) == 1:  # the band has no width
             axes.vlines(epochs, low, high, color=colour, alpha=0.4)
         chance = axes.axhline(level, color=colour, linestyle="--", linewidth=1)
         name = "2 ln 2" if terms else "ln 2"
         handles += [(line, band), chance]
         labels += [
             f"{network} loss{terms} ± standard deviation of the steps",
-            f"{name} = {level:.3f}: {network} loss where the discriminator cannot tell",
+            f"{name} = {level:.3f}: {network} loss if the discriminator always answers 1/2",
         ]
     for epoch in marked_epochs:
         if epoch <= epochs[-1]:
-            kept = axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1)
+            mark = axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1)
             if epoch == marked_epochs[0]:
-                handles.append(kept)
-                labels.append("epochs whose generator is kept")
+                handles.append(mark)
+                labels.append("epochs with a snapshot of the generator")
     axes.set_title("Losses of both networks")
-    axes.set_ylabel("cross-entropy (nats), mean over the epoch")
-    _count_epochs(axes, epochs)
+    axes.set_ylabel("cross-entropy (nats), averaged over the epoch")
+    _set_epoch_ticks(axes, epochs)
     figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
     return figure
 
 
 def write_quality(path, rows):
-    """Draws the Fréchet classifier distance over the epochs, above its floor, into a PNG.
+    """Plots the Fréchet classifier distance and its floor over the epochs into a PNG file.
 
     Args:
       path: the file.
@@ -77,15 +74,15 @@ def write_quality(path, rows):
         label = "training images: the floor"
         axes.plot(epochs, floor, color=_GREY, linestyle="--", label=label)
         axes.set_ylim(bottom=0)
-        axes.set_title("How far the images are from the test images; lower is better")
+        axes.set_title("Distance of the images to the test images (lower is better)")
         axes.set_ylabel("Fréchet classifier distance (FCD)")
-        _count_epochs(axes, epochs)
+        _set_epoch_ticks(axes, epochs)
         axes.legend(frameon=False)
         figure.savefig(path, format="png")
 
 
-def _count_epochs(axes, epochs):
-    """Marks whole epochs only, also where there is one and the axis has no length of its own."""
+def _set_epoch_ticks(axes, epochs):
+    """Puts ticks at whole epochs only, even if there is a single one."""
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(epochs) == 1:

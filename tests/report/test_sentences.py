@@ -122,7 +122,7 @@ def says_all_settings(config, flags):
 
 
 CLAIMS = """
-A DCGAN, trained on {counted(images, "image")} of {SET.get(dataset, "leaves")} for
+This DCGAN was trained on {counted(images, "image")} of {SET.get(dataset, "leaves")} for
 {counted(epochs, "epoch")} ({counted(int(step[-1]), "step")} with batches of
 {min(images, batch_size)}), using Adam with a learning rate of {both(rates)} and seed {seed}.
 
@@ -175,8 +175,8 @@ From one epoch to the next, one loss rises while the other falls in {opposite} o
 cases: what one network gains, the other loses.
     if many and opposite >= 0.75 * (epochs - 1)
 
-In epoch{plural(spikes)} {joined(spikes)}, the generator's loss is more than {factor} above the
-median of the seven epochs around it.
+In epoch{plural(spikes)} {joined(spikes)}, the generator's loss is more than {factor} above its
+median over the seven surrounding epochs.
     if many and spikes
 
 On average, D(x) is above D(G(z)) in {how_often(sum(gap > 0), epochs)}; the gap is widest in epoch
@@ -188,8 +188,8 @@ On average, D(x) is above D(G(z)) in {how_often(sum(gap > 0), epochs)}. In epoch
 {real[-1]} and {fake[-1]}.
     if gap.max() <= 0 or widest == epochs - 1
 
-The run has seen {counted(seen, "image")}, counting repetitions. Before about 30,000, even a good
-run can look like a bad one.
+The run has seen {counted(seen, "image")}, counting repetitions. Before about 30,000 images, even a
+good run can look like a bad one.
     if seen < 30_000
 
 The generator's loss is above 16 in {sum(g > 16)} of {counted(epochs, "epoch")}; its highest value
@@ -334,7 +334,7 @@ def check_advice(run, known, found):
     advice += story.what_next(run) * (level == "sound")
     for words, condition in ADVICE.items():
         assert words not in advice or value(condition, known), words
-    for flag, rate in re.findall(r"(?:lower|higher) --([\w-]+)-rate than ([\d.e-]+\d)", advice):
+    for flag, rate in re.findall(r"--([\w-]+)-rate (?:below|above) ([\d.e-]+\d)", advice):
         assert float(rate) == pytest.approx(known["rates"][flag])
     for flag, rate in re.findall(r"lower --([\w-]+)-rate: ([\d.e-]+\d) or less", advice):
         assert float(rate) == pytest.approx(known["rates"][flag] / 10)

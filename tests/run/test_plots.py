@@ -1,7 +1,7 @@
 import imageio.v3 as imageio
 import numpy as np
 
-from gan_tf.run.plots import draw_loss_curves, write_loss_curves
+from gan_tf.run.plots import plot_loss_curves, write_loss_curves
 
 VERMILION = np.array([0xD5, 0x5E, 0x00])
 BLUE = np.array([0x00, 0x72, 0xB2])
@@ -40,7 +40,7 @@ def test_one_epoch_is_one_point_at_epoch_1(tmp_path):
     rows = history(generator=[0.5], discriminator=[1])
     write_loss_curves(tmp_path / "curves.png", rows, [])
     assert (imageio.imread(tmp_path / "curves.png")[..., :3] == VERMILION).all(axis=-1).any()
-    assert list(draw_loss_curves(rows).axes[0].get_xticks()) == [1]
+    assert list(plot_loss_curves(rows).axes[0].get_xticks()) == [1]
 
 
 def test_marks_are_drawn_for_epochs_that_were_reached(tmp_path):
