@@ -71,24 +71,15 @@ _KINDS = (
 
 
 class Line(NamedTuple):
-    """A line of a chart.
+    """A line of a chart."""
 
-    Args:
-      run, series: indices of its run and of its column.
-      label: of the series.
-      style: CSS classes.
-      segments: SVG points of each stretch without a missing value.
-      values: in every epoch, or None.
-      end: where the run's letter goes.
-    """
-
-    run: int
-    series: int
-    label: str
-    style: str
-    segments: list[str]
-    values: list
-    end: tuple[float, float]
+    run: int  # index
+    series: int  # index of its column
+    label: str  # of the series
+    style: str  # CSS classes
+    segments: list[str]  # SVG points of each stretch without a missing value
+    values: list  # in every epoch, or None
+    end: tuple[float, float]  # place of the run's letter
 
 
 class Chart(NamedTuple):

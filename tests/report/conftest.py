@@ -10,8 +10,9 @@ from gan_tf.report import read_run
 from gan_tf.report.page import page
 
 
-def start_browser():
-    """Starts Chromium without a window."""
+@pytest.fixture(scope="session")
+def driver():
+    """Chromium without a window, once for all tests, as it takes a second or two to start."""
     needed = os.environ.get("GAN_TF_NEEDS_BROWSER") == "1"
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
@@ -30,21 +31,6 @@ def start_browser():
     service = webdriver.ChromeService(executable_path=chromedriver)
     driver = webdriver.Chrome(options=options, service=service)
     driver.set_script_timeout(30)
-    return driver
-
-
-@pytest.fixture(scope="session")
-def driver():
-    """One browser for all tests, as it takes a second or two to start."""
-    driver = start_browser()
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def own_driver():
-    """A browser for a single test, whose page may write to the console late."""
-    driver = start_browser()
     yield driver
     driver.quit()
 
