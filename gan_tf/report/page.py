@@ -1,6 +1,7 @@
 """The page: one HTML file that holds everything it needs."""
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -116,7 +117,8 @@ def _write(output, html):
     return Path(output)
 
 
-def _rendered(template, scripts, **values):
+@functools.cache
+def _environment():
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -131,9 +133,13 @@ def _rendered(template, scripts, **values):
         "with_code": _with_code,
         "breakable": _breakable,
     }
+    return environment
+
+
+def _rendered(template, scripts, **values):
     style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
-    return environment.get_template(template).render(
+    return _environment().get_template(template).render(
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),

@@ -406,8 +406,8 @@ KINDS = {
     },
     "diverged": {"generator_loss": (12.0, 200.0)},
     "untrained": {
-        "generator_loss": (0.63, 0.66),
-        **dict.fromkeys(PAIR, (0.5, 0.54)),
+        "generator_loss": (0.63, 0.71),
+        **dict.fromkeys(PAIR, (0.5, 0.56)),
     },
     "discriminator ahead": {
         **dict.fromkeys(("real_probability", *RIGHT), (0.9, 1.0)),
@@ -416,7 +416,7 @@ KINDS = {
     "generator ahead": {
         "real_probability": (0.48, 0.5),
         "fake_probability": (0.6, 0.66),
-        "fake_accuracy": (0.0, 0.4),
+        "fake_accuracy": (0.0, 0.42),
     },
     "collapsed": {"variety": (0.05, 0.06), "generator_loss": (0.5, 2.0)},
 }
