@@ -139,13 +139,17 @@ def _environment():
 def _rendered(template, scripts, **values):
     style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
-    return _environment().get_template(template).render(
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        toy=_toy(),
-        **values,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            toy=_toy(),
+            **values,
+        )
     )
 
 

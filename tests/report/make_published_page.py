@@ -1,4 +1,4 @@
-"""Makes docs/report.html again, from what docs/results holds of the published run.
+"""Regenerates docs/report.html from the published run in docs/results.
 
 python tests/report/make_published_page.py
 """
@@ -14,11 +14,11 @@ from gan_tf.run.images import write_png
 from gan_tf.run.rundir import RunDir
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-_SIDE = 366  # of a grid, in the frames of training.gif above their captions
+_SIDE = 366  # pixels of a grid in training.gif, whose frames have captions below it
 
 
 def published_run(folder) -> Path:
-    """Lays out the published run in a folder: its grids come from the animation's frames."""
+    """Restores the published run in a folder; the frames of its animation become its grids."""
     run = RunDir(Path(folder, "fashion_mnist"))
     run.samples.mkdir(parents=True)
     for name in ("config.json", "history.csv"):

@@ -266,10 +266,13 @@ LASTING = {
 ADVICE = {
     "the assignment uses 1e-4": "min(rates.values()) < 1e-4",
     "without --discriminator-learning-rate": "discriminator_learning_rate",
-    "gan-tf neighbours": "images < 1000",
     "same command again": "epochs < requested",
     "with more --epochs": "epochs >= requested",
     "--beta-1 0.5": "beta_1 > 0.5",
+}
+# When there is an idea for what to try next.
+IDEAS = {
+    "gan-tf neighbours": "images < 1000",
     "gan-tf evaluate": "not evaluated and dataset in SET",
     "--recipe best": "not RECIPES['best'].items() <= run.config.items()",
     "batches of 16 or 32": "batch_size == 64",
@@ -350,7 +353,10 @@ def check_advice(run, known, found):
     """Checks that advice is true of a run, and never to start again and to resume at once."""
     level, verdict = story.verdict(found)
     advice = " ".join(finding.advice for finding in found)
-    advice += story.what_next(run) * (level == "sound")
+    ideas = story.what_next(run)
+    for words, condition in IDEAS.items():
+        assert (words in ideas) == bool(value(condition, known)), words
+    assert f"--seed {known['seed'] + 1}," in ideas
     for words, condition in ADVICE.items():
         assert words not in advice or value(condition, known), words
     for flag, rate in re.findall(r"--([\w-]+)-rate (?:below|above) ([\d.e-]+\d)", advice):
