@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from helpers import ILL_RUNS
+from make_published_page import read_published_run
 
 from gan_tf.report import read_run
 from gan_tf.report.page import page
@@ -42,6 +43,12 @@ def browser(driver):
     driver.get_log("browser")
     yield driver
     assert driver.get_log("browser") == []
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """The run of docs/results."""
+    return read_published_run(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(scope="session")

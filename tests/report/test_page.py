@@ -13,7 +13,6 @@ import pytest
 from helpers import ILL_RUNS, ROOT, refusal, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_published_page import read_published_run
 
 import gan_tf
 from gan_tf.evaluation.variety import variety
@@ -44,7 +43,7 @@ def test_the_page_loads_nothing_from_elsewhere(swinging_html):
         assert word not in swinging_html, word
 
 
-def test_the_published_page_is_what_this_code_makes(tmp_path):
+def test_the_published_page_is_what_this_code_makes(published):
     """Except for the bytes of its pictures, which depend on the version of zlib.
 
     To make the page again, run `python tests/report/make_published_page.py`.
@@ -54,7 +53,7 @@ def test_the_published_page_is_what_this_code_makes(tmp_path):
         return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "PICTURE", html)
 
     html = PAGE.read_text(encoding="utf-8")
-    assert words(page([read_published_run(tmp_path)])) == words(html)
+    assert words(page([published])) == words(html)
     assert PAGE.stat().st_size < 2_000_000 and external(html) == []
     assert embedded(html)["runs"][0]["epochs"] == list(range(1, 51))
     assert "A sound run" in html

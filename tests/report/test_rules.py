@@ -5,14 +5,13 @@ import shutil
 
 import pytest
 from helpers import ILL_RUNS, ROOT
-from make_published_page import read_published_run
 
 from gan_tf.report import Run, findings, read_run, rules, signals, story
 from gan_tf.report.health import examined
 
 
-def test_the_published_run_is_sound_and_has_three_spikes(tmp_path):
-    found, not_found, unknown = examined(read_published_run(tmp_path))
+def test_the_published_run_is_sound_and_has_three_spikes(published):
+    found, not_found, unknown = examined(published)
     (spikes,) = found
     assert (spikes.rule, spikes.level, spikes.epochs) == ("loss_spikes", "note", [21, 28, 42, 43])
     assert "epochs 21 (1.238), 28 (1.263), 42 (1.037) and 43 (1.229)" in spikes.text
@@ -46,6 +45,19 @@ def test_what_is_found_in_a_real_run(name, rules, level):
     found = findings(read_run(ILL_RUNS / name))
     assert [finding.rule for finding in found] == rules
     assert story.verdict(found)[0] == level
+
+
+@pytest.mark.parametrize(
+    "gap, ratio, found", [(0.049, 1.09, True), (0.051, 1.09, False), (0.049, 1.11, False)]
+)
+def test_nothing_is_learnt_if_neither_gap_nor_loss_changes(swinging, gap, ratio, found):
+    row = {"real_probability": 0.5, "fake_probability": 0.5 + gap}
+    losses = [1.0, *[ratio] * 39]
+    history = [
+        before | row | {"generator_loss": loss} for before, loss in zip(swinging.history, losses)
+    ]
+    run = dataclasses.replace(swinging, history=history)
+    assert (rules.nothing_learnt(run) is not None) == found
 
 
 @pytest.mark.parametrize("name", ["fast_discriminator", "slow_discriminator", "fast_generator"])

@@ -15,7 +15,6 @@ import pytest
 from helpers import ILL_RUNS, ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_published_page import read_published_run
 
 from gan_tf.config import RECIPES, TrainConfig
 from gan_tf.report import Run, read_run, story
@@ -390,8 +389,8 @@ def test_sentences_about_a_recorded_run(folder):
         check(run)
 
 
-def test_sentences_about_the_published_run(tmp_path):
-    for run in prefixes(read_published_run(tmp_path)):
+def test_sentences_about_the_published_run(published):
+    for run in prefixes(published):
         check(run)
 
 
