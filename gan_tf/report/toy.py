@@ -3,7 +3,7 @@
 from markupsafe import Markup, escape
 
 from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, predicted_rate
-from gan_tf.minimax.answers import FROM_TOY_TO_GAN, STEP_SIZE, sections
+from gan_tf.minimax.answers import FROM_GAME_TO_GAN, STEP_SIZE, sections
 from gan_tf.minimax.games import formula, typeset, unbroken
 
 
@@ -24,7 +24,7 @@ def toy() -> dict:
             name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
             for name in DYNAMICS
         },
-        "to_the_gan": FROM_TOY_TO_GAN,
+        "to_the_gan": FROM_GAME_TO_GAN,
     }
 
 
