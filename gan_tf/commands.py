@@ -404,8 +404,8 @@ def _minimax_flags(parser):
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
-        help="folder for the figures, and for minimax.html: the assignment's part 1 as one page"
-        " with a playground (default: minimax; with --json nothing is written by default)",
+        help="folder for the figures and for minimax.html, a page with the answers and a"
+        " playground (default: minimax; with --json nothing is written by default)",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
     parser.set_defaults(run=_minimax)
@@ -430,7 +430,7 @@ def _minimax(game, output_dir, json, **choices):
         paths = write_figures(game, **choices, output_dir=output_dir)
         paths.append(write_part_1(Path(output_dir, "minimax.html")))
         if not json:
-            say("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+            say("\n".join(["", "written:", *(f"  {path}" for path in paths)]))
 
 
 def _benchmark_flags(parser):
@@ -553,6 +553,6 @@ COMMANDS = {
     "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
     "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
-    "minimax": ("Solve the assignment's minimax game, play it, and draw it.", _minimax_flags),
+    "minimax": ("Solve, simulate and plot the assignment's minimax game.", _minimax_flags),
     "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
 }

@@ -50,8 +50,6 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
       rates: {dynamics: {predicted, measured}}: the factor by which a step multiplies the distance,
         from theory and from a run. measured is None if the run has fewer than 3 points or starts
         at (0, 0).
-      duality_gap: {start, end} of a run of descent/ascent, see `QuadraticGame.duality_gap`; None
-        if it is not defined.
       descent_on_both: y_factor is 1 + 2b step_y; diverges says that almost every start does;
         exception names the starts that converge; f_falls says whether f falls without bound from
         almost every start (false: it rises), and is None if that depends on the start.
@@ -61,7 +59,6 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
     """
     start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     runs = {name: simulate(game, name, start, step_x, step_y, steps) for name in DYNAMICS}
-    gaps = _gaps(game, runs["simultaneous"].trajectory)
     half_trace = game.a * step_x - game.b * step_y  # of diag(step_x, step_y) Hessian; see the docs
     return {
         "saddle_point": [0.0, 0.0],
@@ -78,7 +75,6 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
             }
             for name, run in runs.items()
         },
-        "duality_gap": gaps and dict(zip(("start", "end"), gaps)),
         "descent_on_both": {
             "y_factor": 1 + 2 * game.b * step_y,
             "diverges": True,
@@ -89,7 +85,7 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
 
 
 def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, steps=STEPS):
-    """Returns the answers (a) to (d), and the duality gap, in sentences.
+    """Returns the answers (a) to (d) in sentences.
 
     A sentence that begins with "Measured:" holds for the run that the arguments describe, every
     other sentence for any run. `games.typeset` turns step_x into the η_x that a page shows.
@@ -114,7 +110,6 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
         ("(b) Gradient descent/ascent", _descent_ascent(game)),
         ("(c) The step sizes that converge", _step_sizes(game)),
         ("(d) Gradient descent on both", _descent_on_both(game, start, step_x, step_y, steps)),
-        ("Is the game solved? The duality gap", _duality_gap(game, run.trajectory)),
     ]
 
 
@@ -158,8 +153,8 @@ def _descent_on_both(game, start, step_x, step_y, steps):
     f_falls = "f falls without bound."
     if game.a > 0:
         f_falls = (
-            f"f falls without bound if {half_trace} < 1 and rises without bound if {half_trace} >"
-            " 1; if they are equal, the start decides."
+            f"f falls without bound if {half_trace} < 1 and rises without bound if it is > 1. If it"
+            " is 1, the start decides."
         )
     # The second start is an exception if c = 0. Otherwise at most one of the two is.
     x, y = start[0] or 1.0, start[1] or 1.0
@@ -180,23 +175,6 @@ def _exception(game):
     if game.c == 0:
         return f"from y0 = 0, y stays 0, and x converges if 0 < step_x < {1 / game.a:g}"
     return "from one line through (0, 0) the players converge if the step sizes are small enough"
-
-
-def _duality_gap(game, trajectory):
-    gap = "The duality gap is max f(x, y') - min f(x', y), over all y' and x'."
-    if (gaps := _gaps(game, trajectory)) is None:
-        return [f"{gap} It does not help in this game: the best reply may be infinitely far away."]
-    weights = (game.duality_gap(1.0, 0.0), "x^2"), (game.duality_gap(0.0, 1.0), "y^2")
-    return [
-        f"{gap} In this game it is {linear_form(*weights)}: 0 at the saddle point and positive"
-        " everywhere else.",
-        f"Measured: {_text(gaps[0])} at the start and {_text(gaps[1])} at the end of a run of (b).",
-    ]
-
-
-def _gaps(game, trajectory):
-    gaps = [game.duality_gap(*trajectory[step].tolist()) for step in (0, -1)]
-    return None if None in gaps else gaps
 
 
 def _gradients(game):

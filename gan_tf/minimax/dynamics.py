@@ -12,8 +12,8 @@ from gan_tf.minimax.games import is_number
 from gan_tf.system.errors import UserError
 
 # A run diverges when a coordinate exceeds this bound. Its square and cube are still far from
-# overflow, so the run and what is computed from it (f, the duality gap) stay finite. A start is 0
-# or at least the inverse of the bound in size, so that f does not vanish by underflow.
+# overflow, so the run and f stay finite. A start is 0 or at least the inverse of the bound in size,
+# so that f does not vanish by underflow.
 DIVERGENCE_BOUND = 1e30
 MAX_STEPS = 10_000
 SMALLEST_STEP = 1e-100

@@ -143,13 +143,8 @@ def paths_figure(game, start):
         axes.set_xlabel("x (minimises f)")
     for axes in panels[:, 0]:
         axes.set_ylabel("y (maximises f)")
-    message = (
-        f"With equal step sizes, descent/ascent converges below {limit:.4g}"
-        if game.a + game.b
-        else "Descent/ascent converges for no step sizes"
-    )
     figure.suptitle(
-        f"{message}\nf = {typeset(formula(game))}\nsquare: start, star: saddle point,"
+        f"{_convergence(game)}\nf = {typeset(formula(game))}\nsquare: start, star: saddle point,"
         " arrows: direction of the players, purple: f > 0, orange: f < 0",
         fontsize=11,
     )
@@ -170,13 +165,11 @@ def convergence_figure(game, start, step_x, step_y, steps):
     limit, flat = _common_limit(game), True
     for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, GREY, "--")):
         run = minimax.simulate(game, "simultaneous", start, size, size, 30).trajectory
-        value, gap = game.value(*run.T), game.duality_gap(*run.T)
+        value = game.value(*run.T)
         flat = flat and not value.any()
         line = {"color": colour, "linestyle": style}
         upper.plot(value, **line, linewidth=2.4, label=f"$\\eta$ = {size:.4g}")
         lower.plot(np.hypot(*run.T), **line, linewidth=2.4)
-        if gap is not None:
-            lower.plot(gap, **line, linewidth=1, marker=".")
     log_scale = ""
     if any(start):  # from (0, 0) every distance is 0
         log_scale = "\n(log scale)"
@@ -192,9 +185,8 @@ def convergence_figure(game, start, step_x, step_y, steps):
     upper.legend(fontsize=9)
     upper.set(ylabel="f(x, y)")
     upper.tick_params(labelbottom=False)
-    gap = "" if gap is None else ", gap"
-    lower.set(xlabel="step", ylabel=f"distance{gap}{log_scale}")
-    lower.set_title("distance (thick), duality gap (dots)" if gap else "distance", fontsize=10)
+    lower.set(xlabel="step", ylabel=f"distance{log_scale}")
+    lower.set_title("the distance in these runs", fontsize=10)
     for axes in (distances, upper, lower):
         axes.grid(alpha=0.25)
     figure.legend(
@@ -257,10 +249,7 @@ def step_sizes_figure(game):
     right.set(xlabel="step size $\\eta_x$", ylabel="step size $\\eta_y$", aspect="equal")
     right.set_title("Runs that converge (o) and diverge (x)")
     figure.colorbar(shade, ax=right, label="predicted rate")
-    message = "Step sizes that converge"
-    if game.c == 0:
-        message += f": $\\eta_x$ < {1 / game.a:.4g} and $\\eta_y$ < {1 / game.b:.4g}"
-    figure.suptitle(f"{message}\nf = {typeset(formula(game))}", fontsize=12)
+    figure.suptitle(f"{_convergence(game)}\nf = {typeset(formula(game))}", fontsize=12)
     return figure
 
 
@@ -296,6 +285,17 @@ def _common_limit(game):
     """Up to which equal step sizes converge; if there is no limit, a suitable step size."""
     limit = min(minimax.step_size_limits(game).values())
     return limit or 0.4 / np.max(np.abs(game.hessian))
+
+
+def _convergence(game):
+    """Which step sizes converge, as the title of a figure."""
+    limits = minimax.step_size_limits(game)
+    if game.c == 0:
+        limits = f"for $\\eta_x$ < {limits['x']:.4g} and $\\eta_y$ < {limits['y']:.4g}"
+    else:
+        both = limits["both"]
+        limits = f"for equal step sizes below {both:.4g}" if both else "for no step sizes"
+    return f"Descent/ascent converges {limits}"
 
 
 def _rate_of_a_run(game, step_x, step_y):

@@ -67,19 +67,6 @@ class QuadraticGame:
         """[2, 2] float64: the second derivatives of f, the same everywhere."""
         return np.array([[2 * self.a, self.c], [self.c, -2 * self.b]])
 
-    def duality_gap(self, x, y):
-        """Returns max over y' of f(x, y') minus min over x' of f(x', y); x and y may be arrays.
-
-        With the best replies y' = c x / 2b and x' = -c y / 2a the gap is
-        (a + c^2/4b) x^2 + (b + c^2/4a) y^2: 0 at the saddle point and positive everywhere else.
-        None if a or b is 0, because a best reply may then be infinitely far away.
-        """
-        if self.a == 0 or self.b == 0:
-            return None
-        weight_x = self.a + self.c * self.c / (4 * self.b)
-        weight_y = self.b + self.c * self.c / (4 * self.a)
-        return weight_x * x * x + weight_y * y * y
-
 
 HOMEWORK_GAME = QuadraticGame(4.0, 4.0, 0.0)
 BILINEAR_GAME = QuadraticGame(0.0, 0.0, 1.0)

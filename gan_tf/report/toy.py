@@ -1,4 +1,4 @@
-"""Part 1 of the assignment for a page: what `gan_tf.minimax` says of its game."""
+"""Part 1 of the assignment for a page: the minimax game."""
 
 from markupsafe import Markup, escape
 
@@ -8,12 +8,12 @@ from gan_tf.minimax.games import formula, typeset, unbroken
 
 
 def toy() -> dict:
-    """Returns what a page shows of part 1.
+    """Returns the contents of part 1.
 
     Returns:
-      sections: as `gan_tf.minimax.answers.sections`, of the assignment's game.
+      sections: `gan_tf.minimax.answers.sections` of the assignment's game.
       games: the formulas of three games.
-      rates: of each dynamics, the predicted rate in each of these games.
+      rates: {dynamics: the predicted rate in each of these games}.
       to_the_gan: sentences.
     """
     games = [HOMEWORK_GAME, BILINEAR_GAME, QuadraticGame(4.0, 4.0, 8.0)]
@@ -29,6 +29,6 @@ def toy() -> dict:
 
 
 def as_html(text) -> Markup:
-    """Returns a sentence of part 1 as a page shows it."""
+    """Returns a sentence of part 1 as HTML."""
     html = str(escape(typeset(unbroken(text, "\u00a0"))))
     return Markup(html.replace("η_x", "η<sub>x</sub>").replace("η_y", "η<sub>y</sub>"))

@@ -1,5 +1,6 @@
 "use strict";
-// The minimax playground: start, step sizes, coupling and dynamics to path, distance and rate.
+// The minimax playground: shows the path, distance and rate for the chosen start, step sizes,
+// coupling and dynamics.
 (() => {
   const STEPS = 50;
   const element = (id) => document.getElementById(id);
@@ -11,8 +12,9 @@
   const number = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
   let start = [1, 1];
 
-  // Steps beyond 1 / a, or 2 / c where only the coupling moves the players, are of no interest. All
-  // sliders have one grid, on which 1/16, 1/8 and 1/4 lie, so that a step size stays what it is.
+  // The sliders end a little above the step sizes of interest: 1 / a, or 2 / c if the coupling
+  // dominates. Their grid is always the same and includes 1/16, 1/8 and 1/4, so that a change of the
+  // range does not change a step size.
   function fitStepSizes(a, c) {
     const most = Math.min(1.25 / Math.max(a, c / 2), 10);
     for (const slider of [element("step-x"), element("step-y")]) {
@@ -38,7 +40,7 @@
   }
 
   function drawPath(trajectory) {
-    // Far points are drawn where the picture has long ended, so that lines keep their direction.
+    // Distant points are moved closer, but not into the picture, so that lines keep their direction.
     const near = ([x, y]) => {
       const size = Math.max(Math.abs(x), Math.abs(y)) / 1000;
       return size > 1 ? [x / size, -y / size] : [x, -y];
@@ -82,10 +84,10 @@
   }
 
   function describe(dynamics, trajectory, divergedAt, rate) {
-    const shown = number(rate, 6); // so that the words and the digits agree
+    const shown = number(rate, 6); // so that the words agree with the digits
     const fate = shown < 1 ? "the players converge"
       : shown > 1 ? "from almost every start the players diverge"
-        : "the border, where the distance may stay, swing or grow steadily";
+        : "on the border the distance may stay, oscillate or grow steadily";
     const distance = Math.hypot(...trajectory[trajectory.length - 1]);
     const end = divergedAt === null
       ? `After ${STEPS} steps the distance is ${number(distance)}.`
