@@ -395,7 +395,7 @@ def _minimax_flags(parser):
         nargs=3,
         default=[4.0, 4.0, 0.0],
         metavar=("A", "B", "C"),
-        help="f(x, y) = A x^2 + C xy - B y^2 (default: 4 4 0)",
+        help="f(x, y) = A x^2 + C xy - B y^2; A and B are not negative (default: 4 4 0)",
     )
     parser.add_argument("--start", type=float, nargs=2, metavar=("X", "Y"), help="default: 1 1")
     parser.add_argument("--step-x", type=float, metavar="X", help="step size of x (default: 1/16)")
@@ -404,8 +404,8 @@ def _minimax_flags(parser):
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
-        help="folder for the figures and for minimax.html, a page with the answers and a"
-        " playground (default: minimax; with --json nothing is written by default)",
+        help="folder for the figures and for minimax.html, the assignment's part 1 as a page with"
+        " a playground (default: minimax; with --json nothing is written by default)",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
     parser.set_defaults(run=_minimax)
