@@ -25,7 +25,7 @@ FROM_GAME_TO_GAN = (
     "The loss does not measure progress. In 4 x^2 - 4 y^2 with equal step sizes and |x0| = |y0|, f"
     " stays 0 whether the players converge or diverge.",
     "In 4 x^2 - 4 y^2 the players cannot circle the saddle point, because neither gradient depends"
-    " on the other player. In a GAN they can, and a term c xy in f shows how.",
+    " on the other player. In a GAN they can, and adding a term c xy to f shows how.",
     "The GAN training step takes both gradients at the same point, as (b) does, but it differs in"
     " two ways. The generator descends the non-saturating loss, so there is no single f that one"
     " network minimises and the other maximises. And Adam divides each step by the size of recent"
@@ -153,8 +153,8 @@ def _descent_on_both(game, start, step_x, step_y, steps):
     f_falls = "f falls without bound."
     if game.a > 0:
         f_falls = (
-            f"f falls without bound if {half_trace} < 1 and rises without bound if it is > 1. If it"
-            " is 1, the start decides."
+            f"f falls without bound if {half_trace} < 1 and rises without bound if {half_trace} >"
+            f" 1. If {half_trace} = 1, the start decides."
         )
     # The second start is an exception if c = 0. Otherwise at most one of the two is.
     x, y = start[0] or 1.0, start[1] or 1.0
@@ -173,7 +173,7 @@ def _descent_on_both(game, start, step_x, step_y, steps):
 def _exception(game):
     """Which starts converge under descent on both."""
     if game.c == 0:
-        return f"from y0 = 0, y stays 0, and x converges if 0 < step_x < {1 / game.a:g}"
+        return f"with y0 = 0, y stays 0, and x converges if 0 < step_x < {1 / game.a:g}"
     return "from one line through (0, 0) the players converge if the step sizes are small enough"
 
 

@@ -41,7 +41,7 @@ def test_report_of_the_assignment():
         "descent_on_both": {
             "y_factor": 1.5,
             "diverges": True,
-            "exception": "from y0 = 0, y stays 0, and x converges if 0 < step_x < 0.25",
+            "exception": "with y0 = 0, y stays 0, and x converges if 0 < step_x < 0.25",
             "f_falls": True,
         },
     }
@@ -195,7 +195,8 @@ def diverging(case, fate):
     assert max(map(abs, end)) > 1e20
     half_trace = -1.0
     if fate != "f falls without bound.":
-        formula = re.fullmatch(r".* if (.*) < 1 and rises .* if it is > 1\. If .*", fate)[1]
+        pattern = r".* if (.*) < 1 and rises .* if \1 > 1\. If \1 = 1, the start decides\."
+        formula = re.fullmatch(pattern, fate)[1]
         half_trace = evaluated(formula, step_x=case.sizes[0], step_y=case.sizes[1])
     # Two large factors, or two almost equal ones, part after more steps than can be computed.
     if max(map(abs, case.matrix("descent_on_both").ravel())) < 100 and abs(half_trace - 1) > 0.01:
@@ -232,7 +233,7 @@ PROOFS = {
     r"The players converge for no step sizes\.": never_converging,
     r"Measured: a step multiplies the distance by (.*)\.": measured_rates,
     r"Whatever the step sizes, the players diverge from almost every start\. (.*)": diverging,
-    r"The exception: from y0 = 0, y stays 0, and x converges if"
+    r"The exception: with y0 = 0, y stays 0, and x converges if"
     r" 0 < step_x < (\S+)\.": exception_on_an_axis,
     r"The exception: from one line through \(0, 0\) the players .*": exceptional_line,
     r"Measured: under \(b\), (.*)\.": lambda *found: runs("simultaneous", *found),
