@@ -265,7 +265,7 @@ def rotation_figure(step_size=0.25, steps=40):
     reach = 1.05 * max(np.abs(plane.get_xlim() + plane.get_ylim()))
     x, y = np.meshgrid(np.linspace(-reach, reach, 200), np.linspace(-reach, reach, 200))
     ellipse = x * x + y * y - step_size * x * y
-    plane.contour(x, y, ellipse, levels=[1], colors=[GREY], linestyles=":")
+    plane.contour(x, y, ellipse, levels=[1], colors="black", linestyles=":", zorder=3)
     plane.plot(0, 0, **SADDLE_POINT)
     plane.set(xlabel="x (minimises f)", ylabel="y (maximises f)", aspect="equal", title="the paths")
     distance.set(xlabel="step", ylabel="distance to the saddle point", title="the distance")

@@ -51,20 +51,12 @@ def rate(game, dynamics, step_size):
     return minimax.predicted_rate(game, dynamics, step_size, step_size)
 
 
-class Exact:
+class Exact(QuadraticGame):
     """A game in 400 digits, with exponents of any size."""
 
     def __init__(self, game):
-        self.a, self.b, self.c = map(Decimal, (game.a, game.b, game.c))
-
-    def value(self, x, y):
-        return self.a * x * x + self.c * x * y - self.b * y * y
-
-    def gradient_x(self, x, y):
-        return 2 * self.a * x + self.c * y
-
-    def gradient_y(self, x, y):
-        return self.c * x - 2 * self.b * y
+        for name in "abc":
+            object.__setattr__(self, name, Decimal(getattr(game, name)))
 
     def matrix(self, dynamics, step_x, step_y):
         steps, zero, one = (Decimal(step_x), Decimal(step_y)), Decimal(0), Decimal(1)
@@ -211,40 +203,45 @@ def test_descent_ascent_multiplies_each_player_by_its_own_factor():
 
 
 @pytest.mark.parametrize(
-    "game, dynamics, formula, end",
+    "game, dynamics, formula, end, best, lowest",
     [
-        (HOMEWORK_GAME, "simultaneous", lambda e: abs(1 - 8 * e), 1 / 4),
-        (HOMEWORK_GAME, "alternating", lambda e: abs(1 - 8 * e), 1 / 4),
-        (HOMEWORK_GAME, "descent_on_both", lambda e: 1 + 8 * e, None),
-        (HOMEWORK_GAME, "extragradient", lambda e: 1 - 8 * e + 64 * e**2, 1 / 8),
-        (BILINEAR_GAME, "simultaneous", lambda e: math.hypot(1, e), None),
-        (BILINEAR_GAME, "alternating", lambda e: 1, None),
-        (BILINEAR_GAME, "extragradient", lambda e: math.sqrt(1 - e**2 + e**4), 1),
-        (ROTATING_GAME, "simultaneous", lambda e: math.hypot(1 - 8 * e, 8 * e), 1 / 8),
+        (HOMEWORK_GAME, "simultaneous", lambda e: abs(1 - 8 * e), 1 / 4, 1 / 8, 0),
+        (HOMEWORK_GAME, "alternating", lambda e: abs(1 - 8 * e), 1 / 4, 1 / 8, 0),
+        (HOMEWORK_GAME, "descent_on_both", lambda e: 1 + 8 * e, 0, 0, 1),
+        (HOMEWORK_GAME, "extragradient", lambda e: 1 - 8 * e + 64 * e**2, 1 / 8, 1 / 16, 3 / 4),
+        (BILINEAR_GAME, "simultaneous", lambda e: np.hypot(1, e), 0, 0, 1),
+        (BILINEAR_GAME, "alternating", lambda e: e**0, 1, 1, 1),
+        (
+            BILINEAR_GAME,
+            "extragradient",
+            lambda e: (1 - e**2 + e**4) ** 0.5,
+            1,
+            0.5**0.5,
+            0.75**0.5,
+        ),
+        (
+            ROTATING_GAME,
+            "simultaneous",
+            lambda e: np.hypot(1 - 8 * e, 8 * e),
+            1 / 8,
+            1 / 16,
+            0.5**0.5,
+        ),
     ],
 )
-def test_rates_and_ends_of_the_docs(game, dynamics, formula, end):
-    for step in (0.01, 1 / 16, 0.2, 0.9):
-        assert rate(game, dynamics, step) == close(formula(step))
-    sizes = np.linspace(0.005, 0.995, 50)
-    if end is None:
-        assert (rate(game, dynamics, sizes) >= 1 - 1e-9).all()
-    else:
-        assert (rate(game, dynamics, sizes * end) < 1).all()
-        assert rate(game, dynamics, 1.001 * end) > 1
-
-
-def test_best_rates_of_the_docs():
+def test_rates_limits_and_best_steps_of_the_docs(game, dynamics, formula, end, best, lowest):
     steps = np.linspace(0.001, 0.999, 999)
-    for game, dynamics, best, lowest in (
-        (HOMEWORK_GAME, "extragradient", 1 / 16, 3 / 4),
-        (BILINEAR_GAME, "extragradient", 1 / math.sqrt(2), math.sqrt(3) / 2),
-        (ROTATING_GAME, "simultaneous", 1 / 16, 1 / math.sqrt(2)),
-    ):
-        assert rate(game, dynamics, best) == close(lowest)
-        assert rate(game, dynamics, steps).min() >= lowest - 1e-9
+    rates = rate(game, dynamics, steps)
+    np.testing.assert_allclose(rates, formula(steps), rtol=0, atol=1e-7)
+    assert rate(game, dynamics, best) == close(lowest) and rates.min() >= lowest - 1e-9
+    if lowest < 1:
+        assert ((rates < 1) == (steps < end)).all()
+
+
+def test_one_of_two_unequal_step_sizes_may_be_above_the_limit():
     unequal = minimax.predicted_rate(ROTATING_GAME, "simultaneous", 0.24, 0.05)
     assert unequal == pytest.approx(0.465, abs=5e-4)
+    assert minimax.step_size_limits(ROTATING_GAME) == {"both": 0.125}
 
 
 def test_alternating_updates_keep_to_an_ellipse_or_leave_slowly():

@@ -94,7 +94,7 @@
       : `At step ${divergedAt} a coordinate is beyond 1e30.`;
     element("outcome").textContent =
       `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${shown} per step: ${fate}. ` +
-      `From (${number(start[0])}, ${number(start[1])}), ` +
+      `The players start at (${number(start[0])}, ${number(start[1])}), ` +
       `at distance ${number(Math.hypot(...start))}. ${end}`;
   }
 
