@@ -397,10 +397,17 @@ def _minimax_flags(parser):
         metavar=("A", "B", "C"),
         help="f(x, y) = A x^2 + C xy - B y^2; A and B are not negative (default: 4 4 0)",
     )
-    parser.add_argument("--start", type=float, nargs=2, metavar=("X", "Y"), help="default: 1 1")
-    parser.add_argument("--step-x", type=float, metavar="X", help="step size of x (default: 1/16)")
-    parser.add_argument("--step-y", type=float, metavar="X", help="step size of y (default: 1/16)")
-    parser.add_argument("--steps", type=int, metavar="N", help="length of a run (default: 50)")
+    parser.add_argument(
+        "--start", type=float, nargs=2, metavar=("X", "Y"), help="start of a run (default: 1 1)"
+    )
+    for player in "xy":
+        parser.add_argument(
+            f"--step-{player}",
+            type=float,
+            metavar="SIZE",
+            help=f"step size of {player} (default: 1/16)",
+        )
+    parser.add_argument("--steps", type=int, metavar="N", help="steps in a run (default: 50)")
     parser.add_argument(
         "--output-dir",
         metavar="DIR",

@@ -63,14 +63,6 @@ class Exact(QuadraticGame):
         columns = [DYNAMICS[dynamics](self, *unit, *steps) for unit in ((one, zero), (zero, one))]
         return np.array(columns, dtype=object).T
 
-    def rate(self, dynamics, step_x, step_y):
-        """Gelfand's limit of |M^n|^(1/n)."""
-        matrix = self.matrix(dynamics, step_x, step_y)
-        for _ in range(40):
-            matrix = matrix @ matrix
-        largest = max(map(abs, matrix.ravel()))
-        return float((largest.ln() / 2**40).exp()) if largest else 0.0
-
     def converges(self, step_x, step_y, player="both"):
         """Whether runs of descent/ascent end close to the origin."""
         players = {"x": [0], "y": [1], "both": [0, 1]}[player]  # one alone if c = 0
@@ -142,14 +134,6 @@ def test_a_step_is_the_matrix_of_the_table_in_the_docs(game, dynamics, step_x, s
     many = minimax.update_matrix(game, dynamics, [step_x, 1.0], [step_y, 1.0])
     np.testing.assert_array_equal(many[0], found)
     assert minimax.predicted_rate(game, dynamics, [step_x], [step_y]).shape == (1,)
-
-
-@settings(deadline=None, max_examples=100)
-@given(wide_games, st.sampled_from(sorted(DYNAMICS)), wide_step_sizes, wide_step_sizes)
-def test_the_predicted_rate_is_that_of_a_run_without_rounding(game, dynamics, step_x, step_y):
-    expected = Exact(game).rate(dynamics, step_x, step_y)
-    found = minimax.predicted_rate(game, dynamics, step_x, step_y)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @settings(deadline=None, max_examples=100)

@@ -21,7 +21,14 @@ from test_minimax import (
 )
 from test_minimax import many_digits as many_digits  # a fixture
 
-from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, measured_rate
+from gan_tf.minimax import (
+    BILINEAR_GAME,
+    DYNAMICS,
+    HOMEWORK_GAME,
+    QuadraticGame,
+    measured_rate,
+    step_size_limits,
+)
 from gan_tf.minimax.answers import FROM_GAME_TO_GAN, answers, report, sections
 from gan_tf.minimax.games import typeset
 
@@ -162,15 +169,13 @@ def coupling(case, coupled=None):
 
 
 def converging(case, player, high):
-    player = "both" if " = " in player else player
-    for part, converges in ((1e-3, True), (1 - 1e-4, True), (1 + 1e-4, False)):
-        size = part * float(high)  # it is printed to six digits
-        assert case.exact.converges(size, size, player) == converges
+    """A test of `step_size_limits` proves its values."""
+    limits = step_size_limits(case.game)
+    assert float(high) == about(limits["both" if "=" in player else player])
 
 
 def never_converging(case):
-    assert case.game.a == case.game.b == 0
-    assert not case.exact.converges(*case.sizes)
+    assert step_size_limits(case.game) == {"both": 0} and not case.exact.converges(*case.sizes)
 
 
 def measured_rates(case, text):
