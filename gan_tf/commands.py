@@ -395,17 +395,24 @@ def _minimax_flags(parser):
         nargs=3,
         default=[4.0, 4.0, 0.0],
         metavar=("A", "B", "C"),
-        help="f(x, y) = A x^2 + C xy - B y^2 (default: 4 4 0)",
+        help="f(x, y) = A x^2 + C xy - B y^2; A and B are not negative (default: 4 4 0)",
     )
-    parser.add_argument("--start", type=float, nargs=2, metavar=("X", "Y"), help="default: 1 1")
-    parser.add_argument("--step-x", type=float, metavar="X", help="step size of x (default: 1/16)")
-    parser.add_argument("--step-y", type=float, metavar="X", help="step size of y (default: 1/16)")
-    parser.add_argument("--steps", type=int, metavar="N", help="length of a run (default: 50)")
+    parser.add_argument(
+        "--start", type=float, nargs=2, metavar=("X", "Y"), help="start of a run (default: 1 1)"
+    )
+    for player in "xy":
+        parser.add_argument(
+            f"--step-{player}",
+            type=float,
+            metavar="SIZE",
+            help=f"step size of {player} (default: 1/16)",
+        )
+    parser.add_argument("--steps", type=int, metavar="N", help="steps in a run (default: 50)")
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
-        help="folder for the figures, and for minimax.html: the assignment's part 1 as one page"
-        " with a playground (default: minimax; with --json nothing is written by default)",
+        help="folder for the figures and for minimax.html, the assignment's part 1 as a page with"
+        " a playground (default: minimax; with --json nothing is written by default)",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
     parser.set_defaults(run=_minimax)
@@ -430,7 +437,7 @@ def _minimax(game, output_dir, json, **choices):
         paths = write_figures(game, **choices, output_dir=output_dir)
         paths.append(write_part_1(Path(output_dir, "minimax.html")))
         if not json:
-            say("\n".join(["", "drawn:", *(f"  {path}" for path in paths)]))
+            say("\n".join(["", "written:", *(f"  {path}" for path in paths)]))
 
 
 def _benchmark_flags(parser):
@@ -553,6 +560,6 @@ COMMANDS = {
     "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
     "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
-    "minimax": ("Solve the assignment's minimax game, play it, and draw it.", _minimax_flags),
+    "minimax": ("Solve, simulate and plot the assignment's minimax game.", _minimax_flags),
     "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
 }

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 from helpers import ROOT, SMALL, command, contents, refusal, remove_checkpoint, small
 
@@ -250,19 +252,25 @@ def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
         assert part in shown
 
 
-def test_minimax_prints_the_answers_and_draws_them(tmp_path, in_process):
-    """In a folder of its own, as `minimax/` is where the figures go by default."""
+def test_minimax_prints_the_answers_and_plots_them(tmp_path, in_process):
+    """In a folder of its own, because `minimax/` is where the figures go by default."""
     flags = ["minimax", "--step-x=0.0625", "--step-y", "1e-100", "--start", "-1e-3", "-.5E0"]
     finished = in_process(*flags, f"--output-dir={tmp_path}")
     assert finished.returncode == 0 and finished.stderr == ""
-    for part in ["(a)", "(b)", "(c)", "(d)", "from (-0.001, -0.5) a run of (b) is at", "0.0625"]:
+    for part in ["(a)", "(b)", "(c)", "(d)", "from (-0.001, -0.5) the players are at", "0.0625"]:
         assert part in finished.stdout
-    drawn = sorted(path.name for path in tmp_path.iterdir())
-    assert len(drawn) == 6 and all(f"  {tmp_path / name}\n" in finished.stdout for name in drawn)
-    assert "<h2>Part 1" in (tmp_path / "minimax.html").read_text(encoding="utf-8")
+    written = sorted(tmp_path.iterdir())
+    assert all(f"  {path}\n" in finished.stdout for path in written)
+    assert "<h2>Part 1" in written.pop(0).read_text(encoding="utf-8")
+    names = ["convergence", "paths", "rotation", "step_sizes", "surface"]
+    assert [path.name for path in written] == [f"minimax_{name}.png" for name in names]
+    for path in written:
+        image = iio.imread(path)
+        assert image.shape[1] >= 1200  # sharp at 800 px, and on a dense screen
+        assert np.ptp(image[..., :3]) == 255
 
 
-def test_minimax_prints_one_json_object_and_draws_nothing_unasked(
+def test_minimax_prints_one_json_object_and_writes_nothing_unasked(
     tmp_path, in_process, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -280,6 +288,7 @@ def test_minimax_prints_one_json_object_and_draws_nothing_unasked(
         *[["--steps", value] for value in ("0", "-1", "1.5")],
         *[["--start", *value] for value in (["nan", "0"], ["0", "-inf"], ["1e-200", "0"])],
         ["--game", "1", "0", "0"],
+        ["--game", "-1", "1", "0"],
     ],
 )
 def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, in_process, flags):

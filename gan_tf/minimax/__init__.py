@@ -1,11 +1,11 @@
-"""The assignment's minimax toy: games, ways to play them, and the theory that predicts each way.
+"""The assignment's minimax game: how it is played, and the theory that predicts the outcome.
 
-Needs NumPy only. docs/minimax.md derives what is computed here.
+Only NumPy is required. docs/minimax.md derives the formulas that are used here.
 """
 
 from gan_tf.minimax.dynamics import DIVERGENCE_BOUND, DYNAMICS, MAX_STEPS, Run, simulate
 from gan_tf.minimax.games import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame, formula
-from gan_tf.minimax.theory import measured_rate, predicted_rate, step_size_range, update_matrix
+from gan_tf.minimax.theory import measured_rate, predicted_rate, step_size_limits, update_matrix
 
 __all__ = [
     "BILINEAR_GAME",
@@ -19,6 +19,6 @@ __all__ = [
     "measured_rate",
     "predicted_rate",
     "simulate",
-    "step_size_range",
+    "step_size_limits",
     "update_matrix",
 ]

@@ -1,33 +1,34 @@
-"""Games between x, who makes f small, and y, who makes it large."""
+"""Games between x, who minimises f, and y, who maximises it."""
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
 from gan_tf.system.errors import UserError
 
 
-def is_number(value, low, high, or_zero=False):
-    """Returns whether a value, of any type, is a real number with a size from low to high."""
+def is_number(value, low, high):
+    """Returns whether a value of any type is 0, or a real number of a size from low to high."""
     if isinstance(value, np.generic):
         value = value.item()
-    if not isinstance(value, (int, float)):
-        return False
-    return low <= abs(value) <= high or (or_zero and value == 0)
+    return isinstance(value, (int, float)) and (value == 0 or low <= abs(value) <= high)
 
 
 @dataclass(frozen=True)
 class QuadraticGame:
     """f(x, y) = a x^2 + c xy - b y^2: (4, 4, 0) is the assignment's game, (0, 0, 1) is f = xy.
 
+    With a, b >= 0, f(0, y) = -b y^2 <= f(0, 0) <= a x^2 = f(x, 0): neither player gains by moving
+    alone, so (0, 0) is a saddle point.
+
     Args:
-      a, b, c: each 0, or between 1e-15 and 1e15 in size; 4ab + c^2 is not 0, so that both gradients
-        vanish at (0, 0) only.
+      a, b: each 0, or from 1e-15 to 1e15.
+      c: 0, or from 1e-15 to 1e15 in size; not 0 if a or b is 0, so that (0, 0) is the only point
+        where both gradients vanish.
 
     Raises:
-      UserError: a coefficient is out of range, or f has a line of stationary points.
+      UserError: a coefficient is out of range, or (0, 0) is not the only saddle point.
     """
 
     a: float
@@ -37,15 +38,16 @@ class QuadraticGame:
     def __post_init__(self):
         for name in "abc":
             value = getattr(self, name)
-            if not is_number(value, 1e-15, 1e15, or_zero=True):
+            if not is_number(value, 1e-15, 1e15):
                 raise UserError(
                     "`game`: a, b and c must each be 0 or between 1e-15 and 1e15 in size"
                 )
             object.__setattr__(self, name, float(value))
-        if abs(self.determinant) <= 1e-12 * (4 * abs(self.a * self.b) + self.c * self.c):
+        if self.a < 0 or self.b < 0:
+            raise UserError("`game`: a and b must not be negative, or f has no saddle point")
+        if self.c == 0 and self.a * self.b == 0:
             raise UserError(
-                "`game`: 4ab + c^2 must not be 0, or f has a line of stationary points; "
-                f"choose other than {self.a:g} {self.b:g} {self.c:g}"
+                "`game`: c must not be 0 if a or b is 0, or f has a line of saddle points"
             )
 
     def value(self, x, y):
@@ -65,40 +67,6 @@ class QuadraticGame:
         """[2, 2] float64: the second derivatives of f, the same everywhere."""
         return np.array([[2 * self.a, self.c], [self.c, -2 * self.b]])
 
-    @property
-    def determinant(self):
-        """4ab + c^2, of the Jacobian of (df/dx, -df/dy); exact, as its terms may nearly cancel."""
-        return 4 * Fraction(self.a) * Fraction(self.b) + Fraction(self.c) ** 2
-
-    @property
-    def surface(self):
-        """What the surface f has at (0, 0): "saddle", "minimum" or "maximum"."""
-        if self.determinant > 0:  # the Hessian's is minus this one
-            return "saddle"
-        return "minimum" if self.a > 0 else "maximum"
-
-    @property
-    def is_minimax(self):
-        """Whether (0, 0) solves min over x, max over y, and so is the game's saddle point.
-
-        f(0, y) = -b y^2 <= f(0, 0) <= a x^2 = f(x, 0) for all x and y if and only if a, b >= 0:
-        neither player gains by moving alone.
-        """
-        return self.a >= 0 and self.b >= 0
-
-    def duality_gap(self, x, y):
-        """Returns max over y' of f(x, y') minus min over x' of f(x', y); x and y may be arrays.
-
-        With y' = c x / 2b and x' = -c y / 2a the gap is (a + c^2/4b) x^2 + (b + c^2/4a) y^2: zero
-        at the saddle point, positive elsewhere. None unless a > 0 and b > 0: otherwise a player's
-        best reply is at infinity, or every reply is as good.
-        """
-        if self.a <= 0 or self.b <= 0:
-            return None
-        weight_x = self.a + self.c * self.c / (4 * self.b)
-        weight_y = self.b + self.c * self.c / (4 * self.a)
-        return weight_x * x * x + weight_y * y * y
-
 
 HOMEWORK_GAME = QuadraticGame(4.0, 4.0, 0.0)
 BILINEAR_GAME = QuadraticGame(0.0, 0.0, 1.0)
@@ -110,7 +78,7 @@ def formula(game):
 
 
 def linear_form(*terms):
-    """Returns a sum of (factor, name) as text, such as `8 x + y`; `0` where nothing is left."""
+    """Returns a sum of (factor, name) as text, such as `8 x + y`; `0` if every factor is 0."""
     text = ""
     for factor, name in terms:
         if factor:
@@ -120,7 +88,7 @@ def linear_form(*terms):
 
 
 def typeset(text):
-    """Returns what a terminal shows, such as `step_x <= 4 x^2`, as it is printed: η_x ≤ 4x²."""
+    """Returns text for a terminal, such as `step_x <= 4 x^2`, as a page shows it: η_x ≤ 4x²."""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     text = re.sub(r"\^\d", lambda power: power[0][1:].translate(superscript), text)
     text = re.sub(
@@ -141,5 +109,5 @@ def typeset(text):
 
 
 def unbroken(text, space):
-    """Returns a text with its spaces in formulas and points, where no line may break, replaced."""
+    """Returns text with the spaces replaced at which a formula or a point must not be broken."""
     return re.sub(r" (?=[-<=+>])|(?<=[-<=+>]) |(?<=,) (?=-?\d)|(?<=\d) (?=[sxy])", space, text)

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, predicted_rate
-from gan_tf.minimax.answers import FROM_TOY_TO_GAN, STEP_SIZE, sections
+from gan_tf.minimax.answers import FROM_GAME_TO_GAN, STEP_SIZE, sections
 from gan_tf.minimax.games import formula, typeset, unbroken
 from gan_tf.report import curves, live, story
 from gan_tf.report.health import examined
@@ -163,7 +163,7 @@ def _toy():
             name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
             for name in DYNAMICS
         },
-        "to_the_gan": FROM_TOY_TO_GAN,
+        "to_the_gan": FROM_GAME_TO_GAN,
     }
 
 

@@ -262,8 +262,8 @@ def test_the_playground_says_what_the_rate_means(part_1):
         ("simultaneous", 0.2, "rate 1.0198 per step: from almost every start the players diverge"),
         ("extragradient", 0.2, "rate 0.980612 per step: the players converge"),
         # Two eigenvalues of modulus 1: the distance oscillates. A double eigenvalue -1: it grows.
-        ("alternating", 0.2, "rate 1 per step: the borderline, where the distance can stay, osci"),
-        ("alternating", 2, "rate 1 per step: the borderline, where the distance can stay, osci"),
+        ("alternating", 0.2, "rate 1 per step: on the border the distance may stay, oscillate or"),
+        ("alternating", 2, "rate 1 per step: on the border the distance may stay, oscillate or"),
     ]:
         move(part_1, "#dynamics", dynamics)
         move(part_1, "#step-x", size)

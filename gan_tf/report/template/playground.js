@@ -1,5 +1,6 @@
 "use strict";
-// The minimax playground: shows path, distance and rate for the chosen game and dynamics.
+// The minimax playground: shows the path, distance and rate for the chosen start, step sizes,
+// coupling and dynamics.
 (() => {
   const STEPS = 50;
   const element = (id) => document.getElementById(id);
@@ -11,8 +12,9 @@
   const number = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
   let start = [1, 1];
 
-  // Step sizes far above 1 / a, or 2 / c if that is smaller, are of no interest. The sliders' grid
-  // does not depend on the game, so that 1/16, 1/8 and 1/4 are always on it.
+  // The sliders end a little above the step sizes of interest: 1 / a, or 2 / c if the coupling
+  // dominates. Their grid is always the same and includes 1/16, 1/8 and 1/4, so that a change of the
+  // range does not change a step size.
   function fitStepSizes(a, c) {
     const most = Math.min(1.25 / Math.max(a, c / 2), 10);
     for (const slider of [element("step-x"), element("step-y")]) {
@@ -38,7 +40,7 @@
   }
 
   function drawPath(trajectory) {
-    // Far points move towards the origin, still outside the picture, and lines keep their direction.
+    // Distant points are moved closer, but not into the picture, so that lines keep their direction.
     const near = ([x, y]) => {
       const size = Math.max(Math.abs(x), Math.abs(y)) / 1000;
       return size > 1 ? [x / size, -y / size] : [x, -y];
@@ -82,17 +84,17 @@
   }
 
   function describe(dynamics, trajectory, divergedAt, rate) {
-    const shown = number(rate, 6); // so that the text agrees with the digits
+    const shown = number(rate, 6); // so that the words agree with the digits
     const fate = shown < 1 ? "the players converge"
       : shown > 1 ? "from almost every start the players diverge"
-        : "the borderline, where the distance can stay, oscillate or grow steadily";
+        : "on the border the distance may stay, oscillate or grow steadily";
     const distance = Math.hypot(...trajectory[trajectory.length - 1]);
     const end = divergedAt === null
       ? `After ${STEPS} steps the distance is ${number(distance)}.`
       : `At step ${divergedAt} a coordinate exceeds 1e30.`;
     element("outcome").textContent =
       `Dynamics: ${dynamics.replaceAll("_", " ")}. Predicted rate ${shown} per step: ${fate}. ` +
-      `From (${number(start[0])}, ${number(start[1])}), ` +
+      `The players start at (${number(start[0])}, ${number(start[1])}), ` +
       `at distance ${number(Math.hypot(...start))}. ${end}`;
   }
 
