@@ -169,6 +169,7 @@ def _sample_flags(parser):
         metavar="NAME",
         help="of one class only, such as trouser, as the classifier of `evaluate` sees it",
     )
+    _add_keep(parser)
     parser.add_argument(
         "--format",
         choices=["png", "npy"],
@@ -179,24 +180,39 @@ def _sample_flags(parser):
     parser.set_defaults(run=_sample)
 
 
-def _sample(count, seed, training_noise, class_name, format, output, **source):
-    if training_noise and not (count is None and seed is None and class_name is None):
-        raise UserError("--training-noise has images of its own: drop --count, --seed, --class")
+def _add_keep(parser):
+    parser.add_argument(
+        "--keep",
+        type=float,
+        metavar="SHARE",
+        help="keep this share of the images, from 0.05 to 1: those that change least with their"
+        " noise, so that fewer are crosses of two garments (default: 1, all)",
+    )
+
+
+def _sample(count, seed, training_noise, class_name, keep, format, output, **source):
+    if training_noise and any(value is not None for value in (count, seed, class_name, keep)):
+        raise UserError(
+            "--training-noise has images of its own: drop --count, --seed, --class, --keep"
+        )
+    keep = 1.0 if keep is None else keep
     count = whole_number("count", 64 if count is None else count, 1, MOST_IMAGES)
     output, format = _output(output, _beside(source, "samples"), ["png", "npy"], format)
     snapshot = _load_snapshot(**source)
-    from gan_tf.snapshots import write_images
+    from gan_tf.snapshots import take, write_images
 
-    chosen = ""
+    sampled = None
     if training_noise:
         images = snapshot.sample_training_noise()
     elif class_name is not None:
         from gan_tf.evaluation.choose import sample_class
 
-        images, drawn = sample_class(snapshot, class_name, count, seed or 0)
-        chosen = f", chosen from {drawn}"
+        images, sampled = sample_class(snapshot, class_name, count, seed or 0, keep=keep)
+    elif keep != 1:
+        images, sampled = take(snapshot.batches(seed or 0, keep), count)
     else:
         images = snapshot.sample(count, seed or 0)
+    chosen = "" if sampled is None else f", chosen from {sampled}"
     write_images(output, images, format)
     say(f"{output}: {len(images)} images from {snapshot.origin}{chosen}")
 
@@ -289,6 +305,7 @@ def _evaluate_flags(parser):
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
     )
+    _add_keep(parser)
     parser.add_argument(
         "--dataset",
         metavar="NAME",
@@ -299,14 +316,17 @@ def _evaluate_flags(parser):
     parser.set_defaults(run=_evaluate)
 
 
-def _evaluate(images, all_epochs, count, seed, json, dataset, data_dir, manual_dir, **source):
+def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, manual_dir, **source):
     if images is None and dataset is not None:
         raise UserError("a generator has a data set of its own: drop --dataset")
-    drawn = count is not None or source["epoch"] is not None or not source["averaged"]
-    if images is not None and (all_epochs or drawn):
-        raise UserError("--images draws none: drop --all-epochs, --count, --epoch, --no-averaged")
-    if all_epochs and (source["pretrained"] or source["epoch"] is not None):
-        raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch")
+    given = (count, keep, source["epoch"])
+    sampled = any(value is not None for value in given) or not source["averaged"]
+    if images is not None and (all_epochs or sampled):
+        raise UserError(
+            "--images samples none: drop --all-epochs, --count, --epoch, --keep, --no-averaged"
+        )
+    if all_epochs and (source["pretrained"] or source["epoch"] is not None or keep is not None):
+        raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch, --keep")
     import_tensorflow()
     from gan_tf.evaluation import curve, evaluate
 
@@ -318,7 +338,9 @@ def _evaluate(images, all_epochs, count, seed, json, dataset, data_dir, manual_d
     elif all_epochs:
         results = curve.evaluate_run(source["run_dir"], count, seed, source["averaged"], **where)
     else:
-        results = [evaluate.evaluate_snapshot(_load_snapshot(**source), count, seed, **where)]
+        keep = 1.0 if keep is None else keep
+        snapshot = _load_snapshot(**source)
+        results = [evaluate.evaluate_snapshot(snapshot, count, seed, keep=keep, **where)]
     if json:
         say_json(results if all_epochs else results[0])
     else:

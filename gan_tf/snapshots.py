@@ -1,6 +1,7 @@
 """A trained generator ready to draw, from a run, from a file, or from the package."""
 
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
@@ -19,6 +20,7 @@ from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise, make_noise, walk
 from gan_tf.run import checkpoints, images
 from gan_tf.run.rundir import RunDir
+from gan_tf.selection import BATCH, Selection, check_keep
 from gan_tf.system import environment, files
 from gan_tf.system.errors import UserError, one_line
 
@@ -27,7 +29,6 @@ PRETRAINED = {
     "homework": Path(__file__).with_name("weights") / "fashion_mnist.npz",
     "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
 }
-BATCH = 256
 _FRAME_MS = 100  # of an animation between images
 _LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
 _MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
@@ -64,13 +65,15 @@ class Snapshot:
     epoch: int | None
     origin: str
 
-    def sample(self, count: int = 64, seed: int = 0) -> np.ndarray:
-        """Draws new images.
+    def sample(self, count: int = 64, seed: int = 0, keep: float = 1.0) -> np.ndarray:
+        """Samples new images.
 
         Args:
           count: how many, up to 1,000,000; the first ones are the same for every count, up to
             rounding.
           seed: seed of the noise, 0 to 2**32 - 1.
+          keep: the share of images to keep, 0.05 to 1: those that change least with their noise,
+            among which fewer are crosses of two garments; see `Selection`.
 
         Returns:
           `[count, 28, 28, 1]` float32 in [-1, 1].
@@ -80,17 +83,35 @@ class Snapshot:
         """
         count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
+        if check_keep(keep) < 1:
+            images, _ = take(self.batches(seed, keep), count)
+            return images
         batches = []
         for first in range(0, count, BATCH):
             noise = self._noise(seed, first // BATCH)[: count - first]
             batches.append(generate(self.generator, noise))
         return np.concatenate(batches)
 
-    def batches(self, seed: int = 0):
-        """Yields the images of `sample(count, seed)` without an end: `[BATCH, 28, 28, 1]` each."""
+    def batches(self, seed: int = 0, keep: float = 1.0):
+        """Yields the images of `sample`, without an end, and their places in all that is sampled.
+
+        Args:
+          seed, keep: as for `sample`.
+
+        Yields:
+          `[kept, 28, 28, 1]` float32 and `[kept]` int, of 256 images each.
+        """
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
+        keep = check_keep(keep)
         for index in itertools.count():
-            yield generate(self.generator, self._noise(seed, index))
+            noise = self._noise(seed, index)
+            samples = generate(self.generator, noise)
+            places = index * BATCH + np.arange(BATCH)
+            if keep < 1:
+                kept = self._selection.keeps(noise, samples, keep)
+                samples, places = samples[kept], places[kept]
+            if len(samples):
+                yield samples, places
 
     def interpolate(self, waypoints, steps: int = 8, seed: int = 0) -> np.ndarray:
         """Draws the images on the way between some images of `sample`.
@@ -118,12 +139,30 @@ class Snapshot:
         legs = [walk(start, end, steps) for start, end in zip(noise, noise[1:])]
         return np.stack([generate(self.generator, leg) for leg in legs])
 
+    @functools.cached_property
+    def _selection(self):
+        return Selection(self.generator, self.config)
+
     def _noise(self, seed, batch):
         return make_noise(BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
         """Draws the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
         return generate(self.generator, self.fixed_noise)
+
+
+def take(batches, count: int) -> tuple[np.ndarray, int]:
+    """Takes the first images of `Snapshot.batches`.
+
+    Returns:
+      `[count, 28, 28, 1]` float32 in [-1, 1], and how many images were sampled to find them.
+    """
+    parts = []
+    for samples, places in batches:
+        parts.append(samples[:count])
+        count -= len(parts[-1])
+        if not count:
+            return np.concatenate(parts), int(places[len(parts[-1]) - 1]) + 1
 
 
 def generate(generator, noise) -> np.ndarray:

@@ -12,6 +12,7 @@ from helpers import ROOT
 ORDER = [
     *["__main__", "cli", "commands"],
     *["training", "recording", "benchmark", "report", "evaluation", "export", "snapshots"],
+    "selection",
     *["distributed", "gan"],
     "run",
     *["models", "losses", "noise", "fast_layers", "data"],

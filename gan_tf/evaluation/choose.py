@@ -3,9 +3,9 @@
 import numpy as np
 
 from gan_tf.config import MOST_IMAGES, whole_number
-from gan_tf.evaluation.classifier import load_classifier
+from gan_tf.data.classifier import load_classifier
 from gan_tf.evaluation.evaluate import at
-from gan_tf.snapshots import BATCH
+from gan_tf.snapshots import take
 from gan_tf.system.errors import UserError
 
 # A class of which there is less than one in a thousand images is one that the generator does not
@@ -15,7 +15,13 @@ _LEAST_DRAWN = 5 * _RAREST
 
 
 def sample_class(
-    snapshot, class_name: str, count: int = 64, seed: int = 0, data_dir=None, manual_dir=None
+    snapshot,
+    class_name: str,
+    count: int = 64,
+    seed: int = 0,
+    data_dir=None,
+    manual_dir=None,
+    keep: float = 1.0,
 ) -> tuple[np.ndarray, int]:
     """Draws images until there are enough of a class, by the evaluation's classifier.
 
@@ -28,6 +34,7 @@ def sample_class(
       seed: of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
       data_dir, manual_dir: where the data is, if not where the run had it; needed only for data
         sets whose classifier is not there yet.
+      keep: as for `Snapshot.sample`.
 
     Returns:
       `[count, 28, 28, 1]` float32 in [-1, 1], and how many were drawn to find them.
@@ -38,20 +45,21 @@ def sample_class(
     count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
     classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
     wanted = _index(class_name, classifier.class_names)
-    chosen, drawn = [], 0
-    for images in snapshot.batches(seed):
-        _, labels = classifier(images)
-        for place in np.flatnonzero(labels == wanted):
-            chosen.append(images[place])
-            if len(chosen) == count:
-                return np.stack(chosen), drawn + int(place) + 1
-        drawn += BATCH
-        if drawn > max(_LEAST_DRAWN, _RAREST * len(chosen)):
-            raise UserError(
-                f"class {classifier.class_names[wanted]}: only {len(chosen)} of {drawn}"
-                " images are of it, so this generator hardly makes any: try another epoch, or"
-                " train longer"
-            )
+
+    def of_the_class():
+        found = 0
+        for images, places in snapshot.batches(seed, keep):
+            _, labels = classifier(images)
+            found += np.sum(labels == wanted)
+            yield images[labels == wanted], places[labels == wanted]
+            if places[-1] > max(_LEAST_DRAWN, _RAREST * found):
+                raise UserError(
+                    f"class {classifier.class_names[wanted]}: only {found} of {places[-1]} images"
+                    " are of it, so this generator hardly makes any: try another epoch, or train"
+                    " longer"
+                )
+
+    return take(of_the_class(), count)
 
 
 def _index(name, names):

@@ -11,11 +11,12 @@ import numpy as np
 
 from gan_tf import data
 from gan_tf.config import MOST_IMAGES, TrainConfig, whole_number
+from gan_tf.data.classifier import Classifier, load_classifier
 from gan_tf.evaluation import metrics
-from gan_tf.evaluation.classifier import Classifier, load_classifier
 from gan_tf.evaluation.variety import COUNT as VARIETY_COUNT
 from gan_tf.evaluation.variety import generator_variety, variety
-from gan_tf.snapshots import Snapshot
+from gan_tf.selection import check_keep
+from gan_tf.snapshots import Snapshot, take
 from gan_tf.system import files
 from gan_tf.system.errors import UserError, one_line
 
@@ -151,7 +152,12 @@ def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
 
 
 def evaluate_snapshot(
-    snapshot: Snapshot, count: int = COUNT, seed: int = 0, data_dir=None, manual_dir=None
+    snapshot: Snapshot,
+    count: int = COUNT,
+    seed: int = 0,
+    data_dir=None,
+    manual_dir=None,
+    keep: float = 1.0,
 ) -> dict:
     """Draws images from a generator and measures how good they are.
 
@@ -160,22 +166,30 @@ def evaluate_snapshot(
       count: how many images, 1,000 to 1,000,000; the default is also the number of test images.
       seed: of the noise, 0 to 2**32 - 1.
       data_dir, manual_dir: where the data is, if not where the run had it.
+      keep: as for `Snapshot.sample`.
 
     Returns:
-      As `evaluate`, and the `epoch`.
+      As `evaluate`, and the `epoch`; with `keep` below 1 that too, and how many images were
+      `sampled` to keep as many.
 
     Raises:
       UserError: a number is out of range, or the data cannot be had.
     """
     check_numbers(count, seed)
-    references = load_references(at(snapshot.config, data_dir, manual_dir))
-    return evaluate_generator(snapshot, references, count, seed)
+    keep = check_keep(keep)
+    snapshot = dataclasses.replace(snapshot, config=at(snapshot.config, data_dir, manual_dir))
+    references = load_references(snapshot.config)
+    if keep == 1:
+        return evaluate_generator(snapshot, references, count, seed)
+    images, sampled = take(snapshot.batches(seed, keep), count)
+    result = evaluate(images, references, seed)
+    return {"epoch": snapshot.epoch, "keep": keep, "sampled": sampled, **result}
 
 
 def evaluate_generator(
     snapshot: Snapshot, references: References, count: int = COUNT, seed: int = 0
 ) -> dict:
-    """Does what `evaluate_snapshot` does, with references that are there already."""
+    """Does what `evaluate_snapshot` does for all images, with references that exist already."""
     result = evaluate(snapshot.sample(count, seed), references, seed)
     # As in history.csv, whatever the seed: one epoch has one variety.
     return {"epoch": snapshot.epoch, **result, "variety": generator_variety(snapshot)}
@@ -292,8 +306,9 @@ _MEANINGS = [
 def as_text(result: dict) -> str:
     """Returns what `evaluate` returns in lines for people."""
     after = f" after epoch {result['epoch']}" if result.get("epoch") else ""
+    kept = f", kept from {result['sampled']}" if "sampled" in result else ""
     lines = [
-        f"{result['images']} images{after}, classifier {result['classifier']}",
+        f"{result['images']} images{after}{kept}, classifier {result['classifier']}",
         f"{'':18}{'images':>10}{'real':>10}",
     ]
     for name, meaning in _MEANINGS:

@@ -4,8 +4,8 @@ import numpy as np
 
 from gan_tf import data
 from gan_tf.config import whole_number
+from gan_tf.data.classifier import load_classifier
 from gan_tf.evaluation import metrics
-from gan_tf.evaluation.classifier import load_classifier
 from gan_tf.evaluation.evaluate import at, training_features
 from gan_tf.run.images import ZOOM, make_grid, side_by_side, to_uint8, with_caption, write_png
 from gan_tf.system import files

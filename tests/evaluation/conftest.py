@@ -4,7 +4,7 @@ import pytest
 
 from gan_tf import TrainConfig
 from gan_tf.data import synthetic
-from gan_tf.evaluation.classifier import classifier_path, train_classifier
+from gan_tf.data.classifier import classifier_path, train_classifier
 from gan_tf.evaluation.evaluate import load_references
 
 TRAINING_IMAGES = 1000

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gan_tf import UserError, load_pretrained, sample_class
-from gan_tf.evaluation.classifier import SHIPPED, read_classifier
+from gan_tf.data.classifier import SHIPPED, read_classifier
 
 
 @pytest.mark.parametrize("name, label", [("trousers", 1), ("boot", 9), ("shirt", 6)])

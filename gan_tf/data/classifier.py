@@ -93,7 +93,7 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     """Trains a classifier on the training split and keeps it, with its test accuracy.
 
     The shipped one was made by
-    `python -c "from gan_tf.evaluation import classifier; classifier.train_shipped()"`.
+    `python -c "from gan_tf.data import classifier; classifier.train_shipped()"`.
 
     Args:
       config: `dataset` and where its data is.

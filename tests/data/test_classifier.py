@@ -11,15 +11,15 @@ import pytest
 from helpers import flip_a_bit, truncate
 
 from gan_tf import TrainConfig, UserError, data
-from gan_tf.data.synthetic import CLASSES
-from gan_tf.evaluation import classifier as module
-from gan_tf.evaluation.classifier import (
+from gan_tf.data import classifier as module
+from gan_tf.data.classifier import (
     SHIPPED,
     classifier_path,
     load_classifier,
     read_classifier,
     train_classifier,
 )
+from gan_tf.data.synthetic import CLASSES
 from gan_tf.evaluation.evaluate import training_features
 
 
