@@ -12,6 +12,7 @@ from gan_tf.system.errors import RunFailed, UserError
 
 _LOADED_AT_FIRST_USE = {
     "train": "gan_tf.training",
+    "load_config": "gan_tf.run.rundir",
     "load_snapshot": "gan_tf.snapshots",
     "load_pretrained": "gan_tf.snapshots",
     "export_generator": "gan_tf.export",
@@ -22,7 +23,7 @@ _LOADED_AT_FIRST_USE = {
     "plot_losses": "gan_tf.run.artifacts",
     "write_report": "gan_tf.report",
 }
-_WITHOUT_TENSORFLOW = {"plot_losses", "write_report"}
+_WITHOUT_TENSORFLOW = {"load_config", "plot_losses", "write_report"}
 __all__ = ["TrainConfig", "RunFailed", "UserError", *_LOADED_AT_FIRST_USE]
 
 

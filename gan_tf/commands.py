@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from gan_tf.config import MOST_IMAGES, PRECISIONS, RECIPES, TrainConfig, whole_number
-from gan_tf.run.rundir import RunDir, check_output
+from gan_tf.run.rundir import RunDir, check_output, load_config
 from gan_tf.system import console
 from gan_tf.system.console import say, say_finished, say_json
 from gan_tf.system.errors import UserError, flag
@@ -40,7 +40,9 @@ def _train_flags(parser):
         "--recipe",
         choices=RECIPES,
         default="homework",
-        help="sets what is not given: best is " + _told(RECIPES["best"]) + " (default: homework)",
+        help="sets what is not given: best is "
+        + _as_flags(RECIPES["best"])
+        + " (default: homework)",
     )
     for field in dataclasses.fields(TrainConfig):
         kind, explanation = field.metadata["kind"], field.metadata["help"]
@@ -63,7 +65,13 @@ def _train_flags(parser):
             metavar=_metavar(field),
             help=explanation if default is None else f"{explanation} (default: {default})",
         )
-    parser.add_argument(
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--resume",
+        action="store_true",
+        help="resume the run in the folder with its recorded settings; --epochs may be raised",
+    )
+    begin.add_argument(
         "--overwrite",
         action="store_true",
         help="replace the run in the folder by a new one, from epoch 0",
@@ -96,15 +104,18 @@ def _metavar(field):
     return {int: "N", float: "X", str: "NAME"}[field.metadata["kind"]]
 
 
-def _told(choices):
+def _as_flags(choices):
     return " ".join(f"{flag(name)} {value}" for name, value in choices.items())
 
 
-def _train(recipe, overwrite, quiet, distribute, join_seconds, **choices):
-    config = TrainConfig(**RECIPES[recipe] | choices)
+def _train(recipe, resume, overwrite, quiet, distribute, join_seconds, **choices):
+    choices = RECIPES[recipe] | choices
+    config = TrainConfig(**choices)
     run = RunDir(config.run_folder)
+    if resume:
+        config = dataclasses.replace(load_config(run.path), **choices | {"run_dir": run.path})
     with console.quiet() if quiet else contextlib.nullcontext():
-        if not overwrite and run.is_finished(config):  # said here too, without TensorFlow
+        if not overwrite and run.is_finished(config):  # reported without importing TensorFlow
             say_finished(run.path, config.epochs)
             return
         import_tensorflow()
@@ -573,7 +584,7 @@ def _output(output, default, formats, format=None):
 
 # What each command is for, and what adds its flags to a parser.
 COMMANDS = {
-    "train": ("Train the DCGAN, or go on with a run that was stopped.", _train_flags),
+    "train": ("Train the DCGAN, or resume a run that was stopped.", _train_flags),
     "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
     "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
     "sample": ("Draw images from a trained generator.", _sample_flags),

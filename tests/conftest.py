@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import NO_NETWORK, PREPARED_IMAGES, Launcher, command, prepare, small
+from helpers import (
+    NO_NETWORK,
+    PREPARED_IMAGES,
+    Launcher,
+    command,
+    prepare,
+    small,
+    without_xla_lines,
+)
 
 from gan_tf import cli
 
@@ -92,7 +100,8 @@ def in_process(capfd):
             code = cli.main([str(argument) for argument in arguments], script)
         except SystemExit as stopped:
             code = stopped.code
-        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+        output, errors = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, output, without_xla_lines(errors))
 
     return run
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +67,16 @@ def prepare(folder, images, shards=1, **options):
     Builder(data_dir=folder).download_and_prepare(download_config=sharding, **options)
 
 
+def without_xla_lines(stderr):
+    """Drops what TensorFlow before 2.20 prints, at any log level, when XLA is first used."""
+    if tuple(map(int, version("tensorflow").split(".")[:2])) >= (2, 20):
+        return stderr
+    return re.sub(r"(WARNING: All log messages before absl|I0000 ).*\n", "", stderr)
+
+
 def command(*arguments, cwd=ROOT, **environment):
     """Runs a command, from the top level unless told otherwise, to its end; its output is text."""
-    return subprocess.run(
+    finished = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **environment},
@@ -75,6 +84,8 @@ def command(*arguments, cwd=ROOT, **environment):
         text=True,
         timeout=120,
     )
+    finished.stderr = without_xla_lines(finished.stderr)
+    return finished
 
 
 def refusal(*arguments, run=command, **options):
@@ -226,8 +237,8 @@ class Launcher:
         if answer == "None":
             return None
         self.pid = None
-        said = self.output.read_text(), self._errors.read_text()
-        return subprocess.CompletedProcess([], int(answer), *said)
+        output = self.output.read_text(), without_xla_lines(self._errors.read_text())
+        return subprocess.CompletedProcess([], int(answer), *output)
 
     def wait(self, seconds=120):
         deadline = time.monotonic() + seconds

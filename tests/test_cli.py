@@ -55,6 +55,26 @@ def test_a_finished_run_says_so_at_once_without_tensorflow(small_run, without_te
     assert "imported" in unfinished.stderr  # as it would for any work
 
 
+def test_a_run_resumes_with_its_recorded_settings(run_copy, in_process):
+    resume = ["train", "--resume", f"--run-dir={run_copy}"]
+    finished = f"{run_copy} is finished: 3 epochs; for more raise --epochs\n"
+    assert in_process(*resume).stdout == finished
+    before = contents(run_copy)
+    message = refusal(*resume, "--seed=1", "--epochs=4", run=in_process)
+    assert "holds a run with other settings (--seed is 1, was 0)" in message
+    _, _, printed = message.partition("resume it with gan-tf ")
+    printed = printed.partition(", or name another --run-dir")[0].split()
+    assert printed == ["train", "--resume", "--run-dir", str(run_copy), "--epochs", "4"]
+    assert "--run-dir none holds no run" in refusal(*resume[:2], "--run-dir=none", run=in_process)
+    assert "not allowed with argument --resume" in refusal(*resume, "--overwrite", run=in_process)
+    assert contents(run_copy) == before
+    resumed = in_process(*printed)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert len(RunDir(run_copy).read_history()) == 4
+    config = gan_tf.load_config(run_copy)
+    assert (config.epochs, config.batch_size, config.dataset) == (4, 16, "synthetic")
+
+
 def test_a_recipe_sets_what_is_not_given(small_run, in_process):
     best = [*small(small_run), "--recipe=best"]
     said = refusal(*best, run=in_process)

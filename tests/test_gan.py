@@ -103,7 +103,7 @@ def test_a_gan_is_what_its_config_says():
     gan = Gan(TrainConfig(latent_dim=7, learning_rate=0.25, seed=5))
     assert gan.generator.input_shape == (None, 7)
     for optimizer in [gan.generator_optimizer, gan.discriminator_optimizer]:
-        assert float(optimizer.learning_rate) == 0.25
+        assert float(optimizer.learning_rate.numpy()) == 0.25
     np.testing.assert_array_equal(gan.fixed_noise, make_fixed_noise(7, 5))
     kernel = gan.generator.layers[0].kernel
     other = Gan(TrainConfig(latent_dim=7, seed=6)).generator.layers[0].kernel
@@ -156,5 +156,5 @@ def test_the_average_follows_the_generator_with_its_decay(batch):
 def test_each_network_has_the_rate_that_it_was_given():
     gan = Gan(TrainConfig(learning_rate=1e-3, discriminator_learning_rate=4e-3, beta_1=0.5))
     for optimizer, rate in [(gan.generator_optimizer, 1e-3), (gan.discriminator_optimizer, 4e-3)]:
-        assert float(optimizer.learning_rate) == pytest.approx(rate)
+        assert float(optimizer.learning_rate.numpy()) == pytest.approx(rate)
         assert optimizer.beta_1 == 0.5

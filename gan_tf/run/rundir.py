@@ -7,12 +7,13 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
 
 from gan_tf._version import __version__
-from gan_tf.config import TrainConfig, folder_name, still_known
+from gan_tf.config import OWN_IMAGES, TrainConfig, folder_name, still_known
 from gan_tf.run.lock import NAME as LOCK
 from gan_tf.run.lock import FolderLock
 from gan_tf.system import files
@@ -267,9 +268,14 @@ class RunDir:
             if config.epochs < done:
                 differing.append(f"`epochs` is {config.epochs}, and {done} are begun or done")
         if differing:
+            resuming = f"gan-tf train --resume --run-dir {shlex.quote(str(self.path))}"
+            if config.epochs > begun.epochs:
+                resuming += f" --epochs {config.epochs}"
+            if begun.dataset.startswith(OWN_IMAGES):
+                resuming = "its own images and settings"
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing)}):"
-                " use its settings, or another `run_dir`"
+                f" resume it with {resuming}, or name another `run_dir`"
             )
 
     def _check_empty(self):
@@ -419,6 +425,19 @@ class RunDir:
         """Puts history.csv in place anew: the file is small, and so no row can be torn."""
         with self.writing(self.history_path) as unfinished:
             write_table(unfinished, rows)
+
+
+def load_config(run_dir) -> TrainConfig:
+    """Returns the recorded settings of a run, with which `train` resumes it.
+
+    Args:
+      run_dir: its folder, which may have been moved since.
+
+    Raises:
+      UserError: there is no run in the folder, or this version cannot read it.
+    """
+    config, _ = RunDir(run_dir).read_config()
+    return dataclasses.replace(config, run_dir=run_dir)
 
 
 def best_epoch(rows: list[dict]) -> int | None:
