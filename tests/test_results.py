@@ -1,4 +1,4 @@
-"""What docs/results publishes of a real run, and what docs/results.md tells of it."""
+"""What docs/results publishes, and what docs/results.md and docs/study.md quote of it."""
 
 import csv
 import math
@@ -12,7 +12,10 @@ from helpers import ROOT
 from gan_tf.run.rundir import RunDir
 
 RESULTS = ROOT / "docs" / "results"
-PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+PAGE, STUDY = (  # each paragraph in one line
+    re.sub(" *\n *(?=[^|#\n-])", " ", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+    for name in ("results.md", "study.md")
+)
 
 
 def test_the_page_quotes_the_history_of_the_published_run():
@@ -59,7 +62,7 @@ def quoted(row, name):
 def test_the_table_of_the_recipes_quotes_what_was_evaluated():
     """Fréchet distance, unclaimed share and coverage, of each recipe's epochs."""
     runs = [read_study(name) for name in ["default_0", "best_0"]]
-    section = PAGE.partition("## Better images")[2].partition("## Why")[0]
+    section = PAGE.partition("## Better images")[2].partition("## The clock")[0]
     rows = re.findall(r"^\| (\d+) \|(.*)\|$", section, re.MULTILINE)
     assert len(rows) >= 10
     names = ["fcd", "unclaimed_share", "coverage"]
@@ -88,7 +91,7 @@ def test_the_table_of_the_choices_quotes_what_was_evaluated():
         "one-sided label smoothing, longer": "best_label_smoothing_0.1",
     }
     found = 0
-    for what, epoch, *cells in re.findall(r"^\| (.+?) \| (\d+) \|(.*)\|.*\|$", PAGE, re.MULTILINE):
+    for what, epoch, *cells in re.findall(r"^\| (.+?) \| (\d+) \|(.*)\|.*\|$", STUDY, re.MULTILINE):
         if what in runs:
             row = read_study(runs[what])[int(epoch)]
             names = ["fcd", "kid", "density", "coverage", "unclaimed_share"]
