@@ -151,7 +151,7 @@ class Record(SilentRecord):
             "images_sha256": self.images_sha256,
             "real_variety": real_variety(self.images),
         }
-        if self.overwrite:
+        if self.overwrite and self.run.config_path.exists():
             self._replace_run()
         elif checkpoints.restore_newest(self.checkpoint, self.run) is not None:
             self._resume()
@@ -164,6 +164,9 @@ class Record(SilentRecord):
         else:
             self._begin()
         self.run.remove_unfinished()
+        if not self.run.training_images_path.exists():
+            with artifacts.only_warned_of():
+                artifacts.write_training_images(self.run, self.images)
         self.workers.meet()
         self.workers.agree_on_weights(self.gan, "at the start")
         self.summaries = tensorboard.make_writer(self.run.path)
@@ -230,22 +233,19 @@ class Record(SilentRecord):
     # ------------------------------------------------------------------- how a run begins
 
     def _replace_run(self):
-        """Puts a new run in the place of the one in the folder, if any; it returns on an error."""
-        replaced = self.run.set_aside()
+        """Starts a new run in place of the one in the folder, which stays whole until then."""
+        self.run.prepare()
         try:
-            self._begin()
+            checkpoints.save_new(self.checkpoint, self.run)
+            self.run.write_config(self.config, self.environment, self.run.new_config_path)
         except BaseException:
-            self.run.bring_back()
+            self.run.remove_unfinished()
             raise
-        self.run.drop_aside()
-        if replaced:
-            console.say(f"{self.run.path}: {replaced} files of the run before are removed")
+        console.say(f"{self.run.path}: {self.run.replace()} files of the run before are removed")
 
     def _begin(self):
         self.run.prepare()
         self.run.write_config(self.config, self.environment)
-        with artifacts.only_warned_of():
-            artifacts.write_training_images(self.run, self.images)
         self._save()  # so that even the first save in mid-epoch has one before it
 
     def _resume(self):

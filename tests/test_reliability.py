@@ -59,6 +59,15 @@ def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_p
     assert "is finished: 1 epochs" in again.stdout
 
 
+def test_27_a_new_run_that_cannot_begin_leaves_the_old_one_whole(run_copy, in_process):
+    in_the_way = RunDir(run_copy).checkpoints / ".gan_tf.new_temp"  # where TensorFlow would write
+    in_the_way.write_text("mine")
+    before = contents(run_copy)
+    failed = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")
+    assert failed.returncode == 1 and "cannot write" in failed.stderr
+    assert contents(run_copy) == before
+
+
 def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, in_process):
     for name, content in [("history.csv", "mine"), ("config.json", '{"mine": 1}')]:
         folder = tmp_path / name.partition(".")[0]

@@ -49,7 +49,6 @@ def test_a_run_leaves_what_the_homework_asks_for(small_run):
         "ckpt-15.index",
     ]
     assert not list(small_run.rglob("*unfinished*"))
-    assert not list(small_run.rglob(".gan_tf.replaced"))
     files = {path for path in small_run.rglob("*") if path.is_file()}
     assert files == {*run.own_files(), small_run / LOCK}
 

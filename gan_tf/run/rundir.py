@@ -24,7 +24,7 @@ FORMAT = 2
 # The columns of a table that are whole numbers, and those that are text.
 _WHOLE_NUMBERS = {"epoch", "step", "images", "memorised", "kept_as_best"}
 _TEXTS = {"classifier"}
-_ASIDE = ".gan_tf.replaced"  # where an old run waits until the new one has its first checkpoint
+_NEW = ".gan_tf.new"  # what a run is called while it waits to take the place of an old one
 
 
 class RunDir:
@@ -40,10 +40,12 @@ class RunDir:
     def __init__(self, path):
         self.path = Path(folder_name("run_dir", path))
         self.config_path = self.path / "config.json"
+        self.new_config_path = self.path / f"{_NEW}.json"
         self.history_path = self.path / "history.csv"
         self.evaluation_path = self.path / "evaluation.csv"
         self.quality_path = self.path / "quality.png"
         self.checkpoints = self.path / "checkpoints"
+        self.new_checkpoint_path = self.checkpoints / _NEW
         self.snapshots = self.path / "snapshots"
         self.samples = self.path / "samples"
         self.loss_curves_path = self.path / "loss_curves.png"
@@ -161,12 +163,18 @@ class RunDir:
 
     def remove_unfinished(self):
         """Removes what a killed process was still writing, and nothing else."""
+        new = re.escape(_NEW)
         for folder, names in self._own.items():
-            files.remove_unfinished(folder, names)
-        for folder in (self.checkpoints, self.snapshots):
-            for path in files.entries(folder):  # how TensorFlow names what it has not finished
-                if re.fullmatch(r"(ckpt-\d+|epoch_\d{4,})_temp", path.name):
+            files.remove_unfinished(folder, re.compile(rf"{names.pattern}|{new}\.json"))
+            for path in files.entries(folder):
+                # TensorFlow's name for a checkpoint that it has not finished.
+                if (
+                    re.fullmatch(rf"(ckpt-\d+|epoch_\d{{4,}}|{new})_temp", path.name)
+                    and path.is_dir()
+                ):
                     shutil.rmtree(path)
+                elif re.fullmatch(rf"{new}\.(json|index|data-.*)", path.name):
+                    path.unlink()
 
     def own_files(self) -> list[Path]:
         """Returns every file of the run, in order of the names."""
@@ -196,58 +204,31 @@ class RunDir:
         else:
             self._check_empty()
 
-    def set_aside(self) -> int:
-        """Moves the files of the run out of the way of a new one; returns how many they are."""
-        self.check_replaceable()
-        own = sorted(self.own_files(), key=_config_first)
-        for path in own:
-            _aside(path.parent).mkdir(exist_ok=True)
-            os.replace(path, _aside(path.parent) / path.name)
-        return len(own)
+    def replace(self) -> int:
+        """Puts the new run, which waits beside the old one, in its place.
 
-    def bring_back(self):
-        """Puts a run that was set aside back in its place, over what a new one has written.
+        The old config.json is the first file to go, and the new one the last to come, so that
+        `settle` can finish this after a kill at any point.
 
-        A process may be killed at any point of this, or of `set_aside`. What lies beside a
-        config.json is the new run's; where there is none, it is what the old run has left or has
-        back already. So config.json is the first to be set aside, and the last to go or return.
+        Returns:
+          How many files of the old run were removed.
         """
-        old = self._files_aside()
-        if old and self.config_path.exists():
-            for path in sorted(self.own_files(), key=_config_first, reverse=True):
-                path.unlink()
-        for path in reversed(old):
-            os.replace(path, path.parent.parent / path.name)
-        self.drop_aside()
-
-    def drop_aside(self):
-        """Removes a run that was set aside; without its config.json it cannot return."""
-        for path in self._files_aside():
+        self.config_path.unlink(missing_ok=True)
+        files.sync(self.path)
+        first = self.checkpoint_path(0).name
+        old = [path for path in self.own_files() if path.stem != first]
+        for path in old:
             path.unlink()
-        for folder in self._own:
-            with contextlib.suppress(OSError):  # it is not there, or holds another's files
-                _aside(folder).rmdir()
+        for path in files.entries(self.checkpoints):
+            if path.stem == _NEW:
+                os.replace(path, path.with_name(first + path.suffix))
+        os.replace(self.new_config_path, self.config_path)
+        return len(old) + 1
 
     def settle(self):
-        """Ends a killed replacement: a new run with a checkpoint stays, or the old one returns."""
-        saved = any(
-            (self.checkpoints / f"ckpt-{n}.index").exists() for n in self.checkpoint_steps()
-        )
-        dropped = not (_aside(self.path) / self.config_path.name).exists()
-        if dropped or (self.config_path.exists() and saved):
-            self.drop_aside()
-        else:
-            self.bring_back()
-
-    def _files_aside(self):
-        """The files of a run that was set aside, config.json first."""
-        found = [
-            path
-            for folder, names in self._own.items()
-            for path in files.entries(_aside(folder))
-            if names.fullmatch(path.name)
-        ]
-        return sorted(found, key=_config_first)
+        """Finishes a replacement that was killed, unless the old run is still whole."""
+        if self.new_config_path.exists() and not self.config_path.exists():
+            self.replace()
 
     # --------------------------------------------------------------------------------- config.json
 
@@ -305,14 +286,14 @@ class RunDir:
             and all(path.exists() for path in made)
         )
 
-    def write_config(self, config: TrainConfig, environment: dict):
-        """Records the choices of the run and what it runs on."""
+    def write_config(self, config: TrainConfig, environment: dict, path: Path | None = None):
+        """Records the choices of the run and what it runs on; by default in config.json."""
         record = {
             "format": FORMAT,
             "config": dataclasses.asdict(config),
             "environment": environment,
         }
-        with self.writing(self.config_path) as unfinished:
+        with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def read_config(self, any_format: bool = False) -> tuple[TrainConfig | None, dict]:
@@ -498,11 +479,3 @@ def _numbers(folder, pattern):
     """Maps the number in each name of a folder that fits a pattern to its path."""
     names = ((re.fullmatch(pattern, path.name), path) for path in files.entries(folder))
     return {int(match[1]): path for match, path in names if match}
-
-
-def _aside(folder):
-    return folder / _ASIDE
-
-
-def _config_first(path):
-    return path.name != "config.json"

@@ -289,6 +289,7 @@ def fake_run(tmp_path):
         run.path / "events.out.tfevents.1",
     ]
     own += [
+        run.checkpoint_path(0).with_suffix(".index"),
         run.checkpoint_path(5).with_suffix(".index"),
         run.snapshot_path(1).with_suffix(".index"),
     ]
@@ -304,42 +305,12 @@ def test_a_runs_own_files_are_known_by_their_names(tmp_path):
     assert run.own_files() == own
 
 
-def test_a_run_that_was_set_aside_comes_back_whole(tmp_path):
-    run, own, mine = fake_run(tmp_path)
-    before = contents(tmp_path)
-    assert run.set_aside() == len(own)
-    assert run.own_files() == [] and all(path.exists() for path in mine)
-    run.write_config(TrainConfig(seed=5), {})  # a new one begins, and fails
-    run.sample_path(1).write_text("new")
-    run.sample_path(2).write_text("new")
-    run.bring_back()
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("new_has_checkpoint", [False, True])
-def test_a_killed_replacement_ends_with_one_whole_run(tmp_path, new_has_checkpoint):
-    run, own, mine = fake_run(tmp_path)
-    before = contents(tmp_path)
-    run.set_aside()
-    run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
-    if new_has_checkpoint:
-        run.checkpoint_path(0).with_suffix(".index").write_text("new")
-    RunDir(run.path).settle()
-    if new_has_checkpoint:
-        assert run.read_config()[0].seed == 5
-        assert [path.name for path in run.own_files()] == ["ckpt-0.index", "config.json"]
-        assert not list(run.path.rglob(".gan_tf.replaced"))
-    else:
-        assert contents(tmp_path) == before
-    assert all(path.read_text() == path.name for path in mine)
-
-
 REPLACE = """
 import os, shutil, signal, sys
 from gan_tf import TrainConfig
 from gan_tf.run.rundir import RunDir
 
-template, work, new_begins = sys.argv[1:]
+template, work = sys.argv[1:]
 changes = 0
 
 def die_in_time(event, _):
@@ -353,14 +324,10 @@ for kill_at in range(200):
     process = os.fork()
     if not process:
         sys.addaudithook(die_in_time)
-        run.set_aside()
-        run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
-        run.sample_path(2).write_text("new")
-        if new_begins == "True":
-            run.checkpoint_path(0).with_suffix(".index").write_text("new")
-            run.drop_aside()
-        else:
-            run.bring_back()
+        for suffix in ("index", "data-00000-of-00001"):
+            run.new_checkpoint_path.with_suffix(f"{run.new_checkpoint_path.suffix}.{suffix}").write_text("new")
+        run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"}, run.new_config_path)
+        run.replace()
         os._exit(0)
     if os.waitpid(process, 0)[1] == 0:
         break
@@ -368,39 +335,37 @@ for kill_at in range(200):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
-@pytest.mark.parametrize("new_begins", [False, pytest.param(True, marks=pytest.mark.campaign)])
-def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path, new_begins):
+def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path):
     """Faults 8 and 27: kill -9 before each single change that a replacement makes."""
     template, own, mine = fake_run(tmp_path)
+    (template.path / ".gan_tf.new").mkdir()  # the user's own, in spite of its name
+    mine.append(template.path / ".gan_tf.new" / "thesis.tex")
+    mine[-1].write_text("thesis.tex")
     work = tmp_path / "killed"
-    script = [sys.executable, "-c", REPLACE, template.path, work, str(new_begins)]
-    subprocess.run(script, check=True, cwd=ROOT)
-    killed = list(work.iterdir())
-    assert len(killed) > 20
+    subprocess.run([sys.executable, "-c", REPLACE, template.path, work], check=True, cwd=ROOT)
     old = {path.relative_to(template.path): path.read_bytes() for path in own}
-    for folder in killed:
-        run = RunDir(folder)
+    outcomes = []
+    for number in range(len(list(work.iterdir()))):
+        run = RunDir(work / str(number))
         run.settle()
-        left = {path.relative_to(folder): path.read_bytes() for path in run.own_files()}
+        run.remove_unfinished()
+        left = {path.relative_to(run.path): path.read_bytes() for path in run.own_files()}
+        outcomes.append(left == old)
         if left != old:
-            assert new_begins and run.read_config()[0].seed == 5
-            names = ["ckpt-0.index", "config.json", "epoch_0002.png"]
+            assert run.read_config()[0].seed == 5
+            names = ["ckpt-0.data-00000-of-00001", "ckpt-0.index", "config.json"]
             assert [path.name for path in left] == names
-        assert not list(folder.rglob(".gan_tf.replaced"))
-        for path in mine:
-            assert (folder / path.relative_to(template.path)).read_text() == path.name
-
-
-def test_a_folder_of_the_users_own_is_not_taken_for_a_run_that_was_set_aside(tmp_path):
-    run, own, _ = fake_run(tmp_path)
-    for name in (".replaced", ".gan_tf.replaced"):
-        (run.path / name).mkdir()
-        (run.path / name / "thesis.tex").write_text("mine")
-    before = contents(tmp_path)
-    run.settle()
-    run.set_aside()
-    run.bring_back()
-    assert contents(tmp_path) == before
+            assert {left[path] for path in [*left][:2]} == {b"new"}
+        others = {run.path / path.relative_to(template.path) for path in mine}
+        assert {path for path in run.path.rglob("*") if path.is_file()} == {
+            *others,
+            *run.own_files(),
+        }
+        assert all(path.read_text() == path.name for path in others)
+    assert outcomes == sorted(
+        outcomes, reverse=True
+    )  # first the old run is whole, then the new one
+    assert outcomes.count(True) >= 2 and outcomes.count(False) > 10
 
 
 def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
