@@ -7,7 +7,7 @@ from helpers import contents
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_tf import RunFailed, TrainConfig, UserError, data, plot_losses
+from gan_tf import RunFailed, TrainConfig, UserError, plot_losses
 from gan_tf.run import artifacts, images
 from gan_tf.run.artifacts import write_gif, write_samples
 from gan_tf.run.rundir import RunDir
@@ -26,8 +26,11 @@ def test_the_gif_shows_the_epochs_in_order_and_holds_the_last(tmp_path):
     assert (frames[1, 366:] != frames[2, 366:]).any()  # the epoch's number is on it
     with Image.open(run.gif_path) as film:
         assert film.info["loop"] == 0
-        film.seek(2)
-        assert film.info["duration"] == 1500
+        durations = []
+        for index in range(3):
+            film.seek(index)
+            durations.append(film.info["duration"])
+    assert durations == [100, 100, 1500]
 
 
 def test_a_gif_needs_frames_and_times(tmp_path):
@@ -39,21 +42,6 @@ def test_a_gif_needs_frames_and_times(tmp_path):
             with pytest.raises(UserError, match=f"`{name}`"):
                 write_gif(run, **{name: value})
     assert contents(tmp_path) == {}
-
-
-def test_a_frame_of_another_size_is_named(tmp_path):
-    run = RunDir(tmp_path)
-    for epoch, count in [(1, 16), (2, 9)]:
-        write_samples(run, epoch, np.zeros([count, 28, 28, 1]))
-    with pytest.raises(UserError, match="epoch_0002.png is not of the size of the first frame"):
-        write_gif(run)
-    assert not run.gif_path.exists()
-
-
-def test_the_grid_of_training_images_shows_the_first_16(small_run):
-    expected = data.load_images(TrainConfig(dataset="synthetic", max_images=16, batch_size=16))
-    shown = images.read_png(RunDir(small_run).training_images_path)
-    np.testing.assert_array_equal(shown, images.make_grid(expected, images.ZOOM))
 
 
 def test_the_epochs_stand_beside_the_training_images(small_run):

@@ -29,13 +29,8 @@ def test_the_config_is_read_back_as_it_was(tmp_path):
     choices = dict(epochs=7, learning_rate=0.1 + 0.2, max_images=100, snapshot_epochs=[3, 5])
     run = begun(tmp_path, **choices)
     assert run.read_config() == (TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
-
-
-def test_the_config_is_plain_json(tmp_path):
-    record = json.loads(begun(tmp_path).config_path.read_text())
-    assert record["format"] == rundir.FORMAT == 2
-    assert record["config"]["batch_size"] == 64
-    assert record["environment"] == {"threads": 2, "gan_tf": "2.0.0"}
+    record = json.loads(run.config_path.read_text())
+    assert record["format"] == rundir.FORMAT == 2 and record["config"]["batch_size"] == 64
 
 
 def test_a_run_without_a_format_number_is_of_format_1_and_goes_on(tmp_path):
@@ -86,7 +81,7 @@ def test_a_field_that_was_dropped_stops_only_runs_that_used_it(tmp_path, name, u
         run.check(TrainConfig())
 
 
-@pytest.mark.parametrize("format", [0, -1, None, "2", [2], 1.5])
+@pytest.mark.parametrize("format", [0, "2", [2]])
 def test_a_format_that_is_no_number_of_one_is_refused(tmp_path, format):
     run = begun(tmp_path)
     change_record(run, format=format)
@@ -99,19 +94,6 @@ def test_the_same_settings_pass_and_a_run_may_grow_or_move(tmp_path):
     run.check(TrainConfig(epochs=3))
     run.check(TrainConfig(epochs=4, run_dir="moved", data_dir="there", manual_dir="here"))
     run.check(TrainConfig(epochs=4, snapshot_epochs=[1, 2, 4]))
-
-
-def test_every_setting_that_differs_is_named_with_both_values(tmp_path):
-    run = begun(tmp_path, epochs=5, batch_size=32, seed=1, dataset="mnist")
-    with pytest.raises(UserError) as refused:
-        run.check(TrainConfig(epochs=4, batch_size=16, learning_rate=0.5, dataset="kmnist", seed=1))
-    for difference in [
-        "`batch_size` is 16, was 32",
-        "`learning_rate` is 0.5, was 0.0001",
-        "`dataset` is kmnist, was mnist",
-    ]:
-        assert difference in str(refused.value)
-    assert "`seed`" not in str(refused.value)
 
 
 def test_fewer_epochs_than_are_done_are_refused(tmp_path):
