@@ -240,7 +240,7 @@ def test_06_a_finished_run_may_grow_and_keep_other_epochs(
     assert_same_outcome(tmp_path, small_run)
     before = contents(tmp_path)
     said = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
-    assert "--epochs is 2, and 3 are begun or done" in said
+    assert "--epochs is 2, and 3 are started or complete" in said
     assert contents(tmp_path) == before
 
 

@@ -52,7 +52,7 @@ def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_p
         (run_copy / name).write_bytes(content)
     replaced = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")
     assert replaced.returncode == 0, replaced.stderr
-    assert "files of the run before are removed" in replaced.stdout
+    assert "files of the old run are removed" in replaced.stdout
     for name, content in foreign.items():
         assert (run_copy / name).read_bytes() == content
     run = RunDir(run_copy)

@@ -252,7 +252,7 @@ def test_fifty_steps_of_two_workers_equal_those_of_one_process(tmp_path):
     # Worker 0 alone writes and reports.
     assert any("epoch 50/50" in line for line in workers.lines(0))
     one, two = workers.name(0), workers.name(1)
-    assert workers.lines(1) == [f"{two} of 2: {one} writes the run, and reports on it"]
+    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
     assert [*(tmp_path / "two").glob("events*")][1:] == []
 
 

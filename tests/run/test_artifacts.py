@@ -61,7 +61,7 @@ def test_the_epochs_stand_beside_the_training_images(small_run):
 
 def test_epochs_are_left_out_that_are_not_there_yet(tmp_path):
     run = RunDir(tmp_path)
-    with pytest.raises(UserError, match="nothing to draw"):
+    with pytest.raises(UserError, match="nothing to show"):
         artifacts.write_epochs(run, [1])
     for epoch in [1, 2]:
         write_samples(run, epoch, np.full([16, 28, 28, 1], epoch / 4))
@@ -77,10 +77,10 @@ def test_all_pictures_can_be_drawn_again_as_they_were(run_copy):
     paths = [run.loss_curves_path, run.epochs_path, run.gif_path]
     for path in paths:
         path.unlink()
-    assert artifacts.draw(run) == paths[:2]
+    assert artifacts.plot(run) == paths[:2]
     write_gif(run)
     assert contents(run_copy) == before
-    artifacts.draw(run, epochs=[3])
+    artifacts.plot(run, epochs=[3])
     assert images.read_png(run.epochs_path).shape == (390, 2 * 366 + images.PANEL_GAP)
 
 
@@ -102,7 +102,7 @@ def test_losses_are_plotted_as_a_figure_for_a_notebook(small_run, tmp_path):
 
 
 def test_a_picture_that_fails_is_warned_of_and_a_lost_run_is_not(tmp_path):
-    with pytest.warns(UserWarning, match="could not be drawn, and the run goes on .ValueError: no"):
+    with pytest.warns(UserWarning, match="could not be made; training continues .ValueError: no"):
         with artifacts.only_warned_of():
             raise ValueError("no font\nat all")
     with pytest.raises(RunFailed), artifacts.only_warned_of():

@@ -92,7 +92,7 @@ def test_a_file_system_without_locks_is_refused_and_a_lock_lost_on_one_ends_the_
         monkeypatch.setattr("portalocker.portalocker.LOCKER", refuse)
         with pytest.raises(RunFailed, match="moved, removed or taken over"):
             lock.check()
-    with pytest.raises(UserError, match=r"without locks \(Function not implemented\): name a"):
+    with pytest.raises(UserError, match=r"without locks \(Function not implemented\): choose a"):
         with FolderLock(tmp_path):
             pytest.fail("nothing is locked")
 

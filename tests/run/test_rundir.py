@@ -102,10 +102,10 @@ def test_fewer_epochs_than_are_done_are_refused(tmp_path):
     run.checkpoints.mkdir()
     run.checkpoint_path(20).with_suffix(".index").touch()
     run.check(TrainConfig(epochs=2))
-    with pytest.raises(UserError, match="`epochs` is 1, and 2 are begun or done"):
+    with pytest.raises(UserError, match="`epochs` is 1, and 2 are started or complete"):
         run.check(TrainConfig(epochs=1))
     run.checkpoint_path(25).with_suffix(".index").touch()  # in mid-epoch
-    with pytest.raises(UserError, match="`epochs` is 2, and 3 are begun or done"):
+    with pytest.raises(UserError, match="`epochs` is 2, and 3 are started or complete"):
         run.check(TrainConfig(epochs=2))
 
 
@@ -366,9 +366,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
-@pytest.mark.parametrize(
-    "target, said", [("nowhere", "a link to nothing"), ("file", "not a folder")]
-)
+@pytest.mark.parametrize("target, said", [("nowhere", "a broken link"), ("file", "not a folder")])
 def test_a_run_folder_that_is_a_link_elsewhere_is_told_as_such(tmp_path, target, said):
     """Fault 32, as when another disk is not mounted."""
     (tmp_path / "file").write_text("mine")
