@@ -1,7 +1,4 @@
-"""Bad days, by the number of the fault in docs/reliability.md: real processes, files and signals.
-
-Where a fault has tests in the mirror of its module too, a comment names them.
-"""
+"""The faults in docs/reliability.md, by their numbers, with real processes, files and signals."""
 
 import ast
 import inspect
@@ -48,9 +45,9 @@ campaign = pytest.mark.campaign
 
 
 def start_and_hold(launcher, folder, step, gate, *flags, prelude=""):
-    """Starts the small run, and holds it after a step until the file `gate`, made there, is gone.
+    """Starts the small run, which creates the file `gate` after a step and waits for its removal.
 
-    What a test does meanwhile happens at that point of the run, however slow the machine.
+    So what a test does meanwhile happens at that step, however slow the machine is.
     """
     prelude += f"""
 import pathlib, time
@@ -70,7 +67,7 @@ training.make_noise = make_noise
 
 @pytest.fixture
 def mount(tmp_path):
-    """Mounts a file system of its own size below a new folder; skips where that is not allowed."""
+    """Mounts a file system with its own size; skips the test if that is not allowed."""
     if sys.platform != "linux":
         pytest.skip("mounts a tmpfs, which only Linux has")
     mounted = []
@@ -95,13 +92,13 @@ def garble(path):
 
 
 def newest_step(run_dir):
-    """The step of the newest checkpoint that seems whole by its names; -1 before the first."""
+    """Returns the step of the newest checkpoint with an index file; -1 if there is none."""
     steps = [int(path.stem[5:]) for path in RunDir(run_dir).checkpoints.glob("ckpt-*.index")]
     return max(steps, default=-1)
 
 
 def leftovers(run_dir):
-    """What a process is writing, or was when it was killed."""
+    """Returns the unfinished files of a process that is writing or was killed."""
     run = RunDir(run_dir)
     folders = [run.path, run.checkpoints, run.snapshots, run.samples]
     paths = [path for folder in folders if folder.exists() for path in folder.iterdir()]
@@ -109,7 +106,7 @@ def leftovers(run_dir):
 
 
 def assert_loads(prefix):
-    """Reads every tensor of a checkpoint, against its checksum."""
+    """Reads every tensor of a checkpoint, which compares it with its checksum."""
     reader = tf.train.load_checkpoint(str(prefix))
     names = [name for name in reader.get_variable_to_shape_map() if not name.startswith("_CHECK")]
     assert len(names) > 60
@@ -120,7 +117,7 @@ def assert_loads(prefix):
 def test_a_run_with_every_bad_day_ends_like_one_without(
     small_run, tmp_path, launcher, in_process, monkeypatch
 ):
-    """Faults 10, 12, 9 and 1 in turn: at known steps here, at random ones in the campaign."""
+    """Faults 10, 12, 9 and 1 in turn, at known steps; the campaign uses random ones."""
     run, gate = RunDir(tmp_path / "run"), tmp_path / "gate"
     saved = 0
     for number, code, error in [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "interrupted\n")]:
@@ -159,9 +156,8 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     assert epochs_on_the_board(run.path) == {1, 2, 3}
 
 
-# 1, 2, 3: every kind of damage to either file, and TensorFlow's own state file, are in
-# test_checkpoints.py; here the end of the run. That history.csv has a row for epoch 3 already, and
-# has it once in the end, belongs to 11.
+# The other kinds of damage are in test_checkpoints.py. history.csv has a row for epoch 3 already,
+# and must not have two at the end.
 @campaign
 @pytest.mark.parametrize(
     "part, damage",
@@ -182,7 +178,7 @@ def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
 
 @pytest.mark.parametrize("state", ["", 'model_checkpoint_path: "ckpt-99"\n', "\x00\xff{"])
 def test_03_a_finished_run_is_finished_without_a_true_state_file(run_copy, in_process, state):
-    """This project writes no such file, so that it is missing in every other test."""
+    """gan_tf writes no such file, so it is missing in every other test."""
     assert not (run_copy / "checkpoints" / "checkpoint").exists()
     (run_copy / "checkpoints" / "checkpoint").write_text(state)
     before = contents(run_copy)
@@ -199,7 +195,7 @@ def remove_all(folder):
 
 @pytest.mark.parametrize("remove_checkpoints", [remove_all, shutil.rmtree])
 def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process, remove_checkpoints):
-    """That none can be read is in test_checkpoints.py, and `--overwrite` in test_reliability.py."""
+    """Unreadable checkpoints are in test_checkpoints.py, `--overwrite` in test_reliability.py."""
     run = RunDir(run_copy)
     remove_checkpoints(run.checkpoints)
     before = contents(run_copy)
@@ -239,12 +235,11 @@ def test_06_a_finished_run_may_grow_and_keep_other_epochs(
     assert "resuming after step 5, in epoch 2" in finished.stdout
     assert_same_outcome(tmp_path, small_run)
     before = contents(tmp_path)
-    said = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
-    assert "--epochs is 2, and 3 are started or complete" in said
+    message = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
+    assert "--epochs is 2, and 3 are started or complete" in message
     assert contents(tmp_path) == before
 
 
-# 7: --output of the other commands is in test_cli.py.
 def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_loaded(
     tmp_path, mount, in_process
 ):
@@ -252,19 +247,19 @@ def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_lo
     read_only = mount("size=1m,ro")
     for folder in [tmp_path / "file", tmp_path / "file" / "below", read_only, read_only / "run"]:
         before = contents(tmp_path)
-        said = refusal(
+        message = refusal(
             "train",
             f"--run-dir={folder}",
             f"--manual-dir={tmp_path / 'nowhere'}",  # where the data would be looked for
             f"--data-dir={tmp_path / 'data'}",
             run=in_process,
         )
-        assert f"--run-dir {folder}" in said
+        assert f"--run-dir {folder}" in message
         assert contents(tmp_path) == before
 
 
 def fill(path, keep_free=0):
-    """Writes zeros until the disk is full, but for some bytes."""
+    """Writes zeros until the disk is full except for `keep_free` bytes."""
     with open(path, "wb", buffering=0) as file:
         try:
             while True:
@@ -309,7 +304,7 @@ def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
 
 
 def write_files(folder, version):
-    """Writes each kind of file of a run, in one of several versions."""
+    """Yields the path of each kind of file of a run, and a function that writes a version of it."""
     import numpy as np
 
     from gan_tf.config import TrainConfig
@@ -336,7 +331,7 @@ def write_files(folder, version):
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_08_every_kind_of_file_on_a_full_disk(mount, capfd):
-    """Each kind of file fails in one line that names it, and the old one stays."""
+    """For each kind of file the write fails with its name, and the old file stays."""
     from gan_tf.run import checkpoints
     from gan_tf.snapshots import write_images
 
@@ -353,7 +348,7 @@ def test_08_every_kind_of_file_on_a_full_disk(mount, capfd):
     for _, write in every_file(version=0):
         write()
     before = contents(folder)
-    for free in [0, 4096]:  # nothing fits; or a name and a first piece
+    for free in [0, 4096]:  # nothing fits, or only a first block
         fill(folder / "filler", free)
         failed = 0
         for path, write in every_file(version=0):
@@ -379,7 +374,7 @@ def test_08_an_export_on_a_full_disk_leaves_nothing(mount, small_run, name, form
 
 
 def wait_for_write(run_dir, launcher):
-    """Waits until a file is begun; returns what `poll` does, should the process end before."""
+    """Waits until a write starts; returns what `poll` does if the process ends before that."""
     for writing in [False, True]:
         while bool(leftovers(run_dir)) is not writing:
             if ended := launcher.poll():
@@ -387,7 +382,7 @@ def wait_for_write(run_dir, launcher):
 
 
 def epochs_on_the_board(run_dir):
-    """The epochs that TensorBoard shows: it reads each file up to where a kill has torn it."""
+    """Returns the epochs that TensorBoard shows; it reads each file up to the damage of a kill."""
     epochs = set()
     for path in run_dir.glob("events.out.tfevents.*"):
         try:
@@ -403,9 +398,9 @@ def epochs_on_the_board(run_dir):
 def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(
     small_run, tmp_path, launcher, random_choices
 ):
-    """Every second kill comes while a file is being written, the others at any instant of a life.
+    """Every second kill comes during the write of a file, and the others at random times.
 
-    A run that ends before its kill is compared, and the kills go on in another one.
+    A run that ends before its kill is compared, and the kills continue with a new run.
     """
     folders = (tmp_path / f"run {number}" for number in itertools.count())
     folder = next(folders)
@@ -441,9 +436,9 @@ def test_09_kill_9_at_any_instant_changes_nothing_in_the_end(
 def test_09_flags_for_better_images_and_a_short_last_batch_are_resumed_too(
     tmp_path, launcher, random_choices
 ):
-    """The average and both rates, all at once; 75 images in batches of 16.
+    """The average generator and two learning rates, with a short last batch.
 
-    The small run has no short batch, as each size of a batch takes seconds to prepare for.
+    The small run has no short batch, as each size of batch takes seconds to trace.
     """
     flags = [f"--max-images={SMALL_IMAGES - 5}", "--beta-1=0.5"]
     flags += ["--ema-decay=0.9", "--discriminator-learning-rate=2e-4"]
@@ -464,7 +459,7 @@ def test_09_flags_for_better_images_and_a_short_last_batch_are_resumed_too(
     assert_same_outcome(folder, tmp_path / "whole")
 
 
-# A disk that takes a minute to say that a checkpoint has reached it.
+# A disk that takes a minute to flush a checkpoint.
 SLOW_DISK = (
     EAGER_TO_SAVE
     + """
@@ -532,16 +527,15 @@ def cut_off_last_row(path):
 
 @pytest.mark.parametrize("damage", [truncate, remove, cut_off_last_row])
 def test_11_a_history_that_lost_rows_is_refused(run_copy, in_process, damage):
-    """This program never loses any; but it cannot make up the rows that someone else has lost."""
+    """gan_tf itself loses none, and cannot restore the rows that somebody else has lost."""
     damage(run_copy / "history.csv")
     before = contents(run_copy)
-    said = refusal(*small(run_copy, "--epochs=4"), run=in_process)
-    assert str(run_copy / "history.csv") in said
+    message = refusal(*small(run_copy, "--epochs=4"), run=in_process)
+    assert str(run_copy / "history.csv") in message
     assert contents(run_copy) == before
 
 
-# 13 is in test_data.py.
-# 14: a network that refuses is in test_data.py; here one that swallows everything.
+# A network that refuses connections is in tests/data/; this one accepts them and never answers.
 def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, monkeypatch):
     """TFDS by itself gives up after 205 s."""
     monkeypatch.setattr("gan_tf.data.tfds._NETWORK_SECONDS", 1)  # in place of 10, to save time
@@ -549,8 +543,8 @@ def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, mon
         for scheme in ["http", "https"]:
             monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
         folders = [f"--data-dir={tmp_path / 'data'}", f"--run-dir={tmp_path / 'run'}"]
-        said = refusal("train", *folders, run=in_process)
-    assert "does not answer" in said and "--manual-dir" in said
+        message = refusal("train", *folders, run=in_process)
+    assert "does not answer" in message and "--manual-dir" in message
     assert contents(tmp_path) == {}
 
 
@@ -601,13 +595,13 @@ def test_16_a_loss_that_is_not_finite_ends_the_run_with_the_last_finite_checkpoi
 
 @pytest.mark.parametrize("rate", ["1e39", "1e-46"])
 def test_16_a_rate_that_is_infinite_or_0_in_float32_is_refused(tmp_path, in_process, rate):
-    """The first loss after a step of infinite size is finite still, and so would be saved."""
-    said = refusal(*small(tmp_path / "run", f"--learning-rate={rate}"), run=in_process)
-    assert "--learning-rate" in said and rate in said.replace("+", "")
+    """The first loss after a step of infinite size is still finite, and would be saved."""
+    message = refusal(*small(tmp_path / "run", f"--learning-rate={rate}"), run=in_process)
+    assert "--learning-rate" in message and rate in message.replace("+", "")
     assert contents(tmp_path) == {}
 
 
-# Whatever runs code, or may run code, that is in what it reads.
+# Modules and functions that can execute code from the files that they read.
 FORBIDDEN_MODULES = set(
     "pickle cPickle _pickle dill cloudpickle joblib marshal shelve yaml torch".split()
 )
@@ -619,7 +613,7 @@ FORBIDDEN_CALLS = set(
 
 
 def unsafe_calls(source):
-    """Lists the lines of a Python source that could run code from a file."""
+    """Lists the lines of a Python source that could execute code from a file."""
     found = []
     for node in ast.walk(ast.parse(source)):
         unsafe = set()
@@ -687,7 +681,7 @@ def comma_locale(tmp_path_factory):
     return {"LOCPATH": str(folder), "LC_ALL": "de_DE.UTF-8"}
 
 
-# Takes the place of train.py, in a world where time runs backwards and commas are decimal.
+# train.py with a clock that runs backwards and decimal commas.
 ODD_WORLD = """
 import itertools, locale, sys, time
 locale.setlocale(locale.LC_ALL, "")
@@ -744,7 +738,7 @@ def test_18_odd_paths_an_unwritable_home_and_a_reader_that_leaves(prepared, tmp_
 
 
 @campaign
-def test_19_another_environment_on_resume_is_said_and_the_run_goes_on(run_copy, launcher):
+def test_19_another_environment_on_resume_is_warned_of(run_copy, launcher):
     record = json.loads((run_copy / "config.json").read_text())
     record["environment"]["tensorflow"] = "2.0.0"
     (run_copy / "config.json").write_text(json.dumps(record))

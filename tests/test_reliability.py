@@ -151,9 +151,9 @@ def test_34_a_terminal_that_goes_away_ends_no_run_that_ignores_it(tmp_path):
         preexec_fn=lambda: (signal.signal(signal.SIGHUP, signal.SIG_IGN), os.setsid()),
     )
     os.close(theirs)
-    said = b""
-    while b"epoch" not in said:
-        said += os.read(ours, 1000)
+    message = b""
+    while b"epoch" not in message:
+        message += os.read(ours, 1000)
     os.close(ours)
     assert process.wait(timeout=100) == 0
     assert len(RunDir(tmp_path / "run").read_history()) == 3

@@ -25,7 +25,7 @@ def small_config(folder, **changes):
     return TrainConfig(**{**choices, "snapshot_epochs": [1, 2], "run_dir": folder, **changes})
 
 
-def test_a_run_leaves_what_the_homework_asks_for(small_run):
+def test_a_run_leaves_all_results_of_the_assignment(small_run):
     run = RunDir(small_run)
     history = run.read_history()
     assert [row["epoch"] for row in history] == [1, 2, 3]
@@ -66,7 +66,7 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
         panels = 1 + row["epoch"]  # the training images, and each epoch so far
         assert images.read_png(run.epochs_path).shape == (390, 378 * panels - 12)
         assert run.gif_path.exists() is False  # which the command `gif` makes at any time
-        row.clear()  # as trackers do, which take the epoch out of it
+        row.clear()  # as some experiment trackers do with the epoch
 
     history = train(small_config(run.path), on_epoch=look)
     assert history == seen == run.read_history()
@@ -83,7 +83,7 @@ def test_the_outcome_is_more_than_nothing(small_run):
 
 @pytest.fixture(scope="module")
 def own_run(tmp_path_factory):
-    """A run of one epoch on images of one's own, the last batch a short one; not to be changed."""
+    """A run of one epoch on own images, with a short last batch; tests must not change it."""
     own = np.random.default_rng(0).integers(0, 256, [72, 28, 28], np.uint8)
     choices = dict(learning_rate=1e-30, epochs=1, batch_size=16)
     config = TrainConfig(**choices, run_dir=tmp_path_factory.mktemp("own") / "run")
@@ -91,7 +91,7 @@ def own_run(tmp_path_factory):
 
 
 def test_a_history_row_holds_means_over_images(own_run):
-    """With a learning rate near 0 the networks stay at chance level, and the shares are counts."""
+    """With a learning rate near 0 the networks stay at chance level, and accuracies are counts."""
     (row,) = own_run[2]
     assert row["step"] == 5
     assert row["generator_loss"] == pytest.approx(np.log(2), abs=0.1)
@@ -101,7 +101,7 @@ def test_a_history_row_holds_means_over_images(own_run):
         assert row[share] * 72 == pytest.approx(round(row[share] * 72), abs=1e-4)
 
 
-def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
+def test_own_images_are_trained_on_and_distinguished(own_run, in_process):
     config, own, history = own_run
     run = RunDir(config.run_dir)
     shown = images.read_png(run.training_images_path)

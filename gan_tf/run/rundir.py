@@ -167,14 +167,10 @@ class RunDir:
         for folder, names in self._own.items():
             files.remove_unfinished(folder, re.compile(rf"{names.pattern}|{new}\.json"))
             for path in files.entries(folder):
-                # TensorFlow's name for a checkpoint that it has not finished.
-                if (
-                    re.fullmatch(rf"(ckpt-\d+|epoch_\d{{4,}}|{new})_temp", path.name)
-                    and path.is_dir()
-                ):
-                    shutil.rmtree(path)
-                elif re.fullmatch(rf"{new}\.(json|index|data-.*)", path.name):
+                if re.fullmatch(rf"{new}\.(json|index|data-.*)", path.name):
                     path.unlink()
+                elif re.fullmatch(rf"(ckpt-\d+|epoch_\d{{4,}}|{new})_temp", path.name):
+                    shutil.rmtree(path, ignore_errors=not path.is_dir())  # unfinished by TensorFlow
 
     def own_files(self) -> list[Path]:
         """Returns the files of the run, sorted by name."""
@@ -191,7 +187,7 @@ class RunDir:
         is_own = path == self.path / LOCK or (names and names.fullmatch(path.name))
         return bool(is_own) and self.config_path.exists()
 
-    # ------------------------------------------------------------- replacing an old run
+    # ------------------------------------------------------------------------ replacing an old run
 
     def check_replaceable(self):
         """Refuses to replace anything but a run of gan_tf, of any version.

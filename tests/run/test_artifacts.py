@@ -17,10 +17,10 @@ def test_the_gif_shows_the_epochs_in_order_and_holds_the_last(tmp_path):
     run = RunDir(tmp_path)
     for epoch in [10_000, 9_999, 3]:
         write_samples(run, epoch, np.full([16, 28, 28, 1], epoch / 20_000))
-    said = write_gif(run, frame_ms=100, hold_ms=1500)
+    message = write_gif(run, frame_ms=100, hold_ms=1500)
     frames = imageio.imread(run.gif_path, mode="L")
     assert frames[:, 10, 10].tolist() == [128, 191, 191]
-    assert "3 frames of 366 x 390 pixels, 1.7 s" in said and str(run.gif_path) in said
+    assert "3 frames of 366 x 390 pixels, 1.7 s" in message and str(run.gif_path) in message
     for frame, epoch in zip(frames, [3, 9_999, 10_000], strict=True):
         np.testing.assert_array_equal(frame[:366], imageio.imread(run.sample_path(epoch)))
     assert (frames[1, 366:] != frames[2, 366:]).any()  # the epoch's number is on it

@@ -49,12 +49,12 @@ def test_a_run_of_a_format_to_come_is_refused_with_both_versions(tmp_path):
     before = contents(tmp_path)
     with pytest.raises(UserError) as refused:
         run.check(TrainConfig())
-    said = str(refused.value)
+    message = str(refused.value)
     assert (
-        "config.json is of format 99" in said
-        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in said
+        "config.json is of format 99" in message
+        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in message
     )
-    assert "gan_tf 7.5.0" in said and "damaged" not in said
+    assert "gan_tf 7.5.0" in message and "damaged" not in message
     assert contents(tmp_path) == before
 
 
@@ -194,7 +194,7 @@ def test_the_history_is_read_back_exactly(tmp_path):
 
 
 def test_a_later_version_may_add_columns(tmp_path):
-    """Rows of before have an empty cell there, and those of after may lack what was dropped."""
+    """Older rows have an empty cell in a new column, and newer rows in a removed one."""
     run = RunDir(tmp_path)
     old, new = {"epoch": 1, "step": 5, "seconds": 0.5}, {"epoch": 2, "step": 10, "quality": 0.25}
     run.write_history([old, new])
@@ -260,7 +260,7 @@ def test_epochs_are_ordered_by_number(tmp_path):
 
 
 def fake_run(tmp_path):
-    """A run by its names, and beside them files of other names."""
+    """Creates files with the names of a run, and others beside them."""
     run = begun(tmp_path)
     run.prepare()
     run.write_history([{"epoch": 1, "step": 5}])
@@ -320,7 +320,7 @@ for kill_at in range(200):
 def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path):
     """Faults 8 and 27: kill -9 before each single change that a replacement makes."""
     template, own, mine = fake_run(tmp_path)
-    (template.path / ".gan_tf.new").mkdir()  # the user's own, in spite of its name
+    (template.path / ".gan_tf.new").mkdir()  # belongs to the user, in spite of its name
     mine.append(template.path / ".gan_tf.new" / "thesis.tex")
     mine[-1].write_text("thesis.tex")
     work = tmp_path / "killed"
@@ -366,14 +366,16 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
-@pytest.mark.parametrize("target, said", [("nowhere", "a broken link"), ("file", "not a folder")])
-def test_a_run_folder_that_is_a_link_elsewhere_is_told_as_such(tmp_path, target, said):
+@pytest.mark.parametrize(
+    "target, message", [("nowhere", "a broken link"), ("file", "not a folder")]
+)
+def test_a_run_folder_that_is_a_link_elsewhere_is_refused(tmp_path, target, message):
     """Fault 32, as when another disk is not mounted."""
     (tmp_path / "file").write_text("mine")
     (tmp_path / "run").symlink_to(tmp_path / target)
     run = RunDir(tmp_path / "run")
     assert not run.is_finished(TrainConfig())
-    with pytest.raises(UserError, match=f"`run_dir` {run.path} is {said}"), run.locked():
+    with pytest.raises(UserError, match=f"`run_dir` {run.path} is {message}"), run.locked():
         pytest.fail("there is nothing to lock")
 
 

@@ -61,7 +61,7 @@ def test_the_hint_about_onednn_agrees_with_tensorflow():
 
     used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
     if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
-        pytest.skip("TensorFlow was told")
+        pytest.skip("TF_ENABLE_ONEDNN_OPTS is set")
     assert bool(environment.hints("float32", environment.processor_features())) == (not used)
 
 
