@@ -141,9 +141,7 @@ class Record(SilentRecord):
     def begin_or_resume(self, gan, steps_per_epoch):
         """Restores the newest checkpoint, or writes the first one of a new run."""
         if self.config.evaluate_every:
-            from gan_tf.evaluation.curve import (
-                QualityCurve,
-            )  # takes half a second; few runs need it
+            from gan_tf.evaluation.curve import QualityCurve  # half a second, for few runs
 
             self.quality = QualityCurve(self.run, self.config)
         self._prepare(gan, steps_per_epoch)
@@ -262,9 +260,7 @@ class Record(SilentRecord):
         if changed := environment.differences(self.environment, recorded_environment):
             warnings.warn(f"the last bits of the results may differ: {'; '.join(changed)}")
         self.environment = recorded_environment
-        self.run.write_config(
-            self.config, self.environment
-        )  # epochs and snapshot_epochs may have changed
+        self.run.write_config(self.config, self.environment)  # with more epochs, perhaps
 
     def _announce(self):
         epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)

@@ -14,10 +14,8 @@ from gan_tf.run.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
-SMALL_IMAGES, SMALL_STEPS = (
-    80,
-    5,
-)  # of an epoch of the small run; another size of batch is slow to trace
+# Of an epoch of the small run; another size of batch is slow to trace.
+SMALL_IMAGES, SMALL_STEPS = 80, 5
 SMALL = [
     "--dataset=synthetic",
     f"--max-images={SMALL_IMAGES}",
