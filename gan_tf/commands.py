@@ -161,7 +161,7 @@ def _draw_flags(parser):
 def _draw(run_dir, epochs):
     from gan_tf.run import artifacts
 
-    say("\n".join(map(str, artifacts.draw(RunDir(run_dir), epochs))))
+    say("\n".join(map(str, artifacts.plot(RunDir(run_dir), epochs))))
 
 
 def _sample_flags(parser):
@@ -414,7 +414,7 @@ def _report(run_dirs, output, live, text, json):
         say_json([report.as_dict(run) for run in map(report.read_run, run_dirs)])
     else:
         if output is not None:
-            check_output(output, ours=["report.html"])
+            check_output(output, replaceable=["report.html"])
         if live:
             import_tensorflow()
         path = report.write_report(run_dirs, output, live)
@@ -574,7 +574,7 @@ def _output(output, default, formats, format=None):
     if output is None:
         format = format or formats[0]
         return default.with_suffix(f".{format}"), format
-    check_output(output, ours=[default.name])
+    check_output(output, replaceable=[default.name])
     suffix = Path(output).suffix[1:].lower()
     if suffix not in ([format] if format else formats):
         endings = " or ".join(f".{name}" for name in ([format] if format else formats))

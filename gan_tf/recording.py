@@ -1,7 +1,6 @@
-"""What a run leaves behind: after each step, after each epoch, and at its end."""
+"""The record of a run: what it writes after each step, after each epoch, and at its end."""
 
 import contextlib
-import math
 import signal
 import time
 import warnings
@@ -18,25 +17,25 @@ from gan_tf.snapshots import Snapshot
 from gan_tf.system import console, environment
 from gan_tf.system.errors import UserError
 
-CHECKPOINT_SECONDS = 180  # how much of a long epoch a killed run may lose
+CHECKPOINT_SECONDS = 180  # training time that a killed run may lose within a long epoch
 
 
 @contextlib.contextmanager
 def open_record(run, config, overwrite, on_epoch, workers):
-    """Holds the folder of a run while a `with` block trains, and gives what keeps its record.
+    """Locks the folder of a run while a `with` block trains, and yields the run's record.
 
     Args:
       run: the `RunDir`.
       config: the `TrainConfig`.
-      overwrite: whether to replace the run in the folder by a new one.
-      on_epoch: called with a copy of each new row of history.csv after its epoch, unless None.
-      workers: as from `distribution.start`; the chief alone writes.
+      overwrite: whether a new run replaces the one in the folder.
+      on_epoch: None, or called after each epoch with a copy of its row of history.csv.
+      workers: from `distribution.start`; only the chief writes.
 
     Raises:
-      UserError: the folder is in use, or holds something that does not fit.
+      UserError: the folder is in use, or its content does not fit the config.
     """
     if not workers.is_chief:
-        workers.meet()  # once the chief has its images: it may have to prepare them
+        workers.meet()  # until the chief has its images, which it may have to prepare
         yield SilentRecord(run, config, workers)
         return
     with run.locked():
@@ -53,7 +52,7 @@ def open_record(run, config, overwrite, on_epoch, workers):
 
 
 class SilentRecord:
-    """Writes nothing, for a worker that is not the chief: it only keeps in step with the others."""
+    """The record of a worker that is not the chief: it writes nothing and keeps in step with it."""
 
     def __init__(self, run, config, workers):
         self.run = run
@@ -61,36 +60,36 @@ class SilentRecord:
         self.workers = workers
 
     def check_images(self, images):
-        """Refuses training images that are not those of the other workers."""
-        self.steps_per_epoch = math.ceil(len(images) / self.config.batch_size)
+        """Refuses training images that differ from those of the other workers."""
         self.images_sha256 = data.checksum(images)
         self.workers.agree({"the SHA-256 of the training images": self.images_sha256})
 
-    def begin_or_resume(self, gan):
-        """Restores the newest checkpoint; in a new run the chief has written one by then."""
-        self._prepare(gan)
+    def begin_or_resume(self, gan, steps_per_epoch):
+        """Restores the newest checkpoint; in a new run the chief has just written the first one."""
+        self._prepare(gan, steps_per_epoch)
         self.workers.meet()
         checkpoints.restore_newest(self.checkpoint, self.run)
         self.workers.agree_on_weights(self.gan, "at the start")
 
     def after_step(self, metrics, stop_request):
-        """Ends the run, unless that is due to its epoch, where any worker was asked to."""
+        """Stops if any worker was asked to, except after the last step of an epoch."""
         if self._any_asked(stop_request) and not self._epoch_is_over():
             self._stop(stop_request)
 
     def after_epoch(self, epoch, stop_request):
-        """Refuses networks that differ among the workers; ends the run where any was asked to."""
+        """Checks that the workers' networks are equal, and stops if any worker was asked to."""
         self.workers.agree_on_weights(self.gan, f"after epoch {epoch}")
         if self._any_asked(stop_request):
             self._stop(stop_request)
 
     def at_end(self) -> list[dict]:
-        """Returns no rows: the chief has them."""
+        """Returns no rows, as only the chief has them."""
         return []
 
-    def _prepare(self, gan):
+    def _prepare(self, gan, steps_per_epoch):
         self.gan = gan
-        # Of the epoch under way: a row for each step, and the time spent on training.
+        self.steps_per_epoch = steps_per_epoch
+        # Of the current epoch: a row of metrics for each step, and the training time so far.
         self.step_metrics = tf.Variable(tf.zeros([self.steps_per_epoch, len(METRICS)]))
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.checkpoint = gan.checkpoint(step_metrics=self.step_metrics, seconds=self.seconds)
@@ -102,12 +101,12 @@ class SilentRecord:
         return self.workers.any(stop_request.received is not None)
 
     def _stop(self, stop_request):
-        stop_request.received = stop_request.received or signal.SIGTERM  # another one's
+        stop_request.received = stop_request.received or signal.SIGTERM  # of another worker
         stop_request.obey()
 
 
 class Record(SilentRecord):
-    """Writes all that a run has in its folder, and says how far it is.
+    """The record that writes the run's folder and reports progress.
 
     Attributes:
       history: the rows of history.csv.
@@ -122,48 +121,51 @@ class Record(SilentRecord):
         self.bar = None
 
     def check_images(self, images):
-        """Refuses training images that are not those that the run began with."""
+        """Refuses training images that differ from those that the run was started with."""
         self.workers.meet()
         super().check_images(images)
         self.images = images
         if not self.overwrite and self.run.config_path.exists():
             recorded_config, recorded_environment = self.run.read_config()
             recorded_sha256 = recorded_environment.get("images_sha256")
-            if recorded_sha256 is None:  # in the oldest runs
+            if recorded_sha256 is None:  # as in the oldest runs
                 same = self.config.dataset == recorded_config.dataset
             else:
                 same = self.images_sha256 == recorded_sha256
             if not same:
                 raise UserError(
                     f"the images of `dataset` {self.config.dataset} are not those that the run in"
-                    f" {self.run.path} began with: bring them back, or name another `run_dir`"
+                    f" {self.run.path} was started with: restore them, or choose another `run_dir`"
                 )
 
-    def begin_or_resume(self, gan):
+    def begin_or_resume(self, gan, steps_per_epoch):
         """Restores the newest checkpoint, or writes the first one of a new run."""
         if self.config.evaluate_every:
-            from gan_tf.evaluation.curve import QualityCurve  # half a second, for few
+            from gan_tf.evaluation.curve import QualityCurve  # half a second, for few runs
 
             self.quality = QualityCurve(self.run, self.config)
-        self._prepare(gan)
+        self._prepare(gan, steps_per_epoch)
         self.environment = environment.describe(self.workers.replicas)
         self.environment |= {
             "images_sha256": self.images_sha256,
             "real_variety": real_variety(self.images),
         }
-        if self.overwrite:
+        if self.overwrite and self.run.config_path.exists():
             self._replace_run()
         elif checkpoints.restore_newest(self.checkpoint, self.run) is not None:
             self._resume()
         elif self.run.read_history():
             raise UserError(
                 f"{self.run.checkpoints} holds no checkpoint, though {self.run.history_path}"
-                " has epochs: bring one back from a copy, or add `overwrite` to start again"
+                " has epochs: restore one from a backup, or add `overwrite` to start again"
                 " from epoch 0"
             )
         else:
             self._begin()
         self.run.remove_unfinished()
+        if not self.run.training_images_path.exists():
+            with artifacts.only_warned_of():
+                artifacts.write_training_images(self.run, self.images)
         self.workers.meet()
         self.workers.agree_on_weights(self.gan, "at the start")
         self.summaries = tensorboard.make_writer(self.run.path)
@@ -171,7 +173,7 @@ class Record(SilentRecord):
         self._start_epoch()
 
     def after_step(self, metrics, stop_request):
-        """Keeps a step's metrics; saves in mid-epoch where it is time, or a signal came."""
+        """Records the metrics of a step; saves in mid-epoch if that is due or a signal came."""
         step = (self.gan.steps_done - 1) % self.steps_per_epoch
         values = np.array([metrics[name] for name in METRICS], np.float32)
         self.step_metrics[step].assign(values)
@@ -189,7 +191,7 @@ class Record(SilentRecord):
                 self._stop(stop_request)
 
     def after_epoch(self, epoch, stop_request):
-        """Writes what an epoch leaves behind; the checkpoint last, as a sign that all is there."""
+        """Writes the results of an epoch; the checkpoint last, as a sign that they are complete."""
         self._count_seconds()
         self.close_bar()
         self.workers.agree_on_weights(self.gan, f"after epoch {epoch}")
@@ -200,13 +202,13 @@ class Record(SilentRecord):
         self._save()
         console.print_epoch(row | scores, self.config.epochs)
         if self.on_epoch:
-            self.on_epoch(dict(row))  # its own, to change as it likes
+            self.on_epoch(dict(row))  # a copy, which the function may change
         if self._any_asked(stop_request):
             self._stop(stop_request)
         self._start_epoch()
 
     def at_end(self) -> list[dict]:
-        """Makes what a finished run shows, where it is missing; returns the rows of history.csv."""
+        """Makes the missing results of a finished run, and returns the rows of history.csv."""
         epoch = self.config.epochs
         if epoch not in self.run.sample_paths():
             artifacts.write_samples(self.run, epoch, self._snapshot(epoch).sample_training_noise())
@@ -219,34 +221,32 @@ class Record(SilentRecord):
         with artifacts.only_warned_of():
             self.run.check_held()
             write_report(self.run.path)
-        made = [path for path in (self.run.report_path, self.run.gif_path) if path.exists()]
-        console.say("\n".join([f"{self.run.path} is complete:", *(f"  {path}" for path in made)]))
+        results = [path for path in (self.run.report_path, self.run.gif_path) if path.exists()]
+        lines = [f"{self.run.path} is complete:", *(f"  {path}" for path in results)]
+        console.say("\n".join(lines))
         return self.history
 
     def close_bar(self):
         if self.bar:
             self.bar.close()
 
-    # ------------------------------------------------------------------- how a run begins
+    # --------------------------------------------------------------------- start of a run
 
     def _replace_run(self):
-        """Puts a new run in the place of the one in the folder, if any; it returns on an error."""
-        replaced = self.run.set_aside()
+        """Starts a new run in place of the one in the folder, which stays whole until then."""
+        self.run.prepare()
         try:
-            self._begin()
+            checkpoints.save_new(self.checkpoint, self.run)
+            self.run.write_config(self.config, self.environment, self.run.new_config_path)
         except BaseException:
-            self.run.bring_back()
+            self.run.remove_unfinished()
             raise
-        self.run.drop_aside()
-        if replaced:
-            console.say(f"{self.run.path}: {replaced} files of the run before are removed")
+        console.say(f"{self.run.path}: {self.run.replace()} files of the old run are removed")
 
     def _begin(self):
         self.run.prepare()
         self.run.write_config(self.config, self.environment)
-        with artifacts.only_warned_of():
-            artifacts.write_training_images(self.run, self.images)
-        self._save()  # so that even the first save in mid-epoch has one before it
+        self._save()  # so that a checkpoint precedes even the first one in mid-epoch
 
     def _resume(self):
         self.run.prepare()
@@ -260,7 +260,7 @@ class Record(SilentRecord):
         if changed := environment.differences(self.environment, recorded_environment):
             warnings.warn(f"the last bits of the results may differ: {'; '.join(changed)}")
         self.environment = recorded_environment
-        self.run.write_config(self.config, self.environment)  # it may have grown
+        self.run.write_config(self.config, self.environment)  # with more epochs, perhaps
 
     def _announce(self):
         epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)
@@ -271,14 +271,14 @@ class Record(SilentRecord):
             console.say(f"{self.run.path}: resuming after {place}")
             return
         console.say(f"{self.run.path}: training on {len(self.images)} images")
-        # Only here, as another setting would change the last bits of a run under way.
+        # Only for a new run: another setting would change the last bits of one that resumes.
         for hint in environment.hints(self.config.precision, environment.processor_features()):
             console.say(hint)
 
     # --------------------------------------------------------------------- within an epoch
 
     def _start_epoch(self):
-        self.last_save_time = time.monotonic()  # or the beginning of the epoch
+        self.last_save_time = time.monotonic()  # or the start of the epoch
         epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)
         if epochs < self.config.epochs:
             done = steps * self.config.batch_size
@@ -288,7 +288,7 @@ class Record(SilentRecord):
         self.seconds.assign_add(time.monotonic() - self.last_save_time)
 
     def _save(self):
-        if not self.run.config_path.exists():  # without it, no checkpoint could be read again
+        if not self.run.config_path.exists():  # without it, the checkpoint could not be used
             self.run.write_config(self.config, self.environment)
         checkpoints.save(self.checkpoint, self.run, self.gan.steps_done)
         self.last_save_time = time.monotonic()
@@ -296,12 +296,12 @@ class Record(SilentRecord):
     # ---------------------------------------------------------------------- after an epoch
 
     def _write_epoch(self, epoch, row):
-        """Writes the epoch's row, with its variety added, and its images; returns its scores."""
+        """Writes the files of an epoch, adds the variety to its row, and returns its scores."""
         snapshot = self._snapshot(epoch)
         grid = artifacts.write_samples(self.run, epoch, snapshot.sample_training_noise())
         row["variety"] = generator_variety(snapshot)
-        kept = epoch in self._shown_epochs()
-        if kept:
+        is_shown = epoch in self._shown_epochs()
+        if is_shown:
             self._save_snapshot(epoch)
         self.history.append(row)
         self.run.write_history(self.history)
@@ -312,12 +312,12 @@ class Record(SilentRecord):
             tensorboard.write_epoch(self.run.path, row | scores, grid)
         with artifacts.only_warned_of():
             artifacts.write_loss_curves(self.run, self.config.snapshot_epochs)
-            if kept:
+            if is_shown:
                 artifacts.write_epochs(self.run, self._shown_epochs())
         return scores
 
     def _snapshot(self, epoch):
-        """What is drawn from after an epoch: the average of the generator, if there is one."""
+        """Returns the generator to sample from after an epoch: its average, if there is one."""
         generator = self.gan.averaged_generator or self.gan.generator
         origin = f"epoch {epoch}"
         noise = self.gan.fixed_noise
@@ -330,7 +330,7 @@ class Record(SilentRecord):
         return {*self.config.snapshot_epochs, self.config.epochs}
 
     def _history_row(self, epoch):
-        """Means of the metrics over the images of the epoch, and standard deviations of losses."""
+        """Returns means of the metrics over the images, and standard deviations of the losses."""
         metrics = self.step_metrics.numpy().astype(np.float64)
         batch_sizes = np.full(len(metrics), self.config.batch_size)
         batch_sizes[-1] = len(self.images) - batch_sizes[:-1].sum()

@@ -1,4 +1,4 @@
-"""The training of a GAN: from its first step, or its newest checkpoint, to its last epoch."""
+"""Training of a GAN, from its first step or its newest checkpoint to its last epoch."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ from gan_tf.run.rundir import RunDir
 from gan_tf.system import console, interrupts
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
-# What TensorFlow and oneDNN raise where memory ends.
+# What TensorFlow and oneDNN raise when memory runs out.
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, MemoryError)
 
 
@@ -30,28 +30,28 @@ def train(
 ) -> list[dict]:
     """Trains a DCGAN, or resumes the run in `config.run_folder` where it stopped.
 
-    Seeds Keras's, NumPy's and Python's global random state. Ctrl-C and SIGTERM save before they
-    end the run; a second one ends it at once.
+    Sets the global random seeds of Keras, NumPy and Python. After Ctrl-C or SIGTERM the run is
+    saved before it stops; a second signal stops it at once.
 
     Args:
-      config: the choices of the run.
-      overwrite: replace the run that is in the folder by a new one, as soon as that has begun.
-      images: training images of your own in place of `config.dataset`: `[count, 28, 28, 1]` or
-        `[count, 28, 28]`, uint8 in [0, 255]; they are copied. Their SHA-256 goes into config.json,
-        so that the run resumes with the same images only.
-      on_epoch: called with a copy of each new row of history.csv after its epoch is saved.
-      distribute: share each batch with other processes, all of which call this function, or with
+      config: the settings of the run.
+      overwrite: replace the run in the folder, once the new one has its first checkpoint.
+      images: your own training images in place of `config.dataset`: `[count, 28, 28, 1]` or
+        `[count, 28, 28]`, uint8 in [0, 255]. They are copied. Their SHA-256 is recorded in
+        config.json, so that the run resumes only with the same images.
+      on_epoch: called with a copy of each new row of history.csv, after its epoch is saved.
+      distribute: share each batch with other processes, which call this function too, or with
         other devices: "workers", "slurm" or "mirrored"; see docs/scaling.md.
-      join_seconds: how long to wait for the other processes.
+      join_seconds: seconds to wait for the other processes.
 
     Returns:
-      The rows of history.csv, one dict per epoch; of several processes the first one alone writes,
-      and has them.
+      The rows of history.csv, one dict per epoch. Among several processes, only the first one
+      returns them.
 
     Raises:
       UserError: the run folder, the data or the settings do not fit; nothing was changed.
       RunFailed: a loss or a gradient is no longer finite, the disk is full, another process has
-        taken the folder, or another worker is gone; what was saved before is kept.
+        taken the folder, or another worker is lost; what was saved before is kept.
       KeyboardInterrupt: after Ctrl-C; SystemExit(143) after SIGTERM.
     """
     if images is not None:
@@ -75,8 +75,8 @@ def train(
             )
         record.check_images(images)
         gan = workers.make_gan(config)
-        record.begin_or_resume(gan)  # restores the newest checkpoint, if there is one
         steps_per_epoch = math.ceil(len(images) / config.batch_size)
+        record.begin_or_resume(gan, steps_per_epoch)  # restores the newest checkpoint, if any
         epochs_done, first_step = divmod(gan.steps_done, steps_per_epoch)
         with interrupts.StopRequest() as stop_request:
             for epoch in range(epochs_done + 1, config.epochs + 1):
@@ -95,7 +95,7 @@ def train(
 
 
 def _check_finite(metrics, epoch, step, run):
-    """Ends a run that has diverged, before anything of that is saved."""
+    """Stops a run that has diverged, before its networks are saved."""
     for name in METRICS:
         if not math.isfinite(value := float(metrics[name])):
             raise RunFailed(

@@ -1,4 +1,4 @@
-"""Options of the tests, and what is made once for many of them."""
+"""Options of the test suite, and shared fixtures."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from helpers import (
 
 from gan_tf import cli
 
-# As the command does before it imports TensorFlow, whose remarks would mix with what is tested.
+# As the command does before it imports TensorFlow, so that its messages do not mix with output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def random_choices(request):
-    """A `random.Random` of the test's own: the same for the same --seed, whatever else runs."""
+    """Returns a `random.Random` for one test, which depends on --seed and the test's name only."""
     return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
 
 
@@ -68,7 +68,7 @@ def manual_dir(request):
 
 @pytest.fixture(scope="session")
 def real_data_dir(manual_dir, tmp_path_factory):
-    """A data folder in which TFDS has prepared the original files, without any network."""
+    """Returns a data folder in which TFDS has prepared the original files without a network."""
     from gan_tf import TrainConfig
     from gan_tf.data import load_images
 
@@ -82,7 +82,7 @@ def real_data_dir(manual_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """The folder of a run of three epochs, made by the command; tests must not change it."""
+    """Returns the folder of a run of three epochs by the command; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     finished = command("train.py", *small(folder)[1:])
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -92,7 +92,7 @@ def small_run(tmp_path_factory):
 
 @pytest.fixture
 def in_process(capfd):
-    """Runs `gan-tf ...` in this process, as quick as can be; as `command`, it returns what came."""
+    """Runs `gan-tf ...` within this process, and returns the same as `command`."""
 
     def run(*arguments, script=None):
         capfd.readouterr()
@@ -108,13 +108,13 @@ def in_process(capfd):
 
 @pytest.fixture
 def run_copy(small_run, tmp_path):
-    """A copy of the small run: finished, its newest checkpoints those of steps 10 and 15."""
+    """Returns a copy of the small run: finished, with the checkpoints of steps 10 and 15."""
     return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """A data folder in which TFDS has prepared a small data set under the name fashion_mnist."""
+    """Returns a data folder with a small data set under the name fashion_mnist, and its images."""
     images = np.random.default_rng(0).integers(0, 256, [PREPARED_IMAGES, 28, 28, 1], np.uint8)
     folder = tmp_path_factory.mktemp("tensorflow datasets")
     prepare(folder, images)
@@ -124,7 +124,7 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="session")
 def _launcher(tmp_path_factory):
     if sys.platform != "linux":
-        pytest.skip("forks a process that has imported TensorFlow, which is tried on Linux only")
+        pytest.skip("forks a process that has imported TensorFlow, which was tried on Linux only")
     launcher = Launcher(tmp_path_factory.mktemp("launcher"))
     yield launcher
     launcher.close()

@@ -1,4 +1,4 @@
-"""What several tests share: real commands in real processes, damage to files, and comparisons."""
+"""Shared by several tests: commands in real processes, damage to files, and comparisons."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from gan_tf.run.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 ILL_RUNS = ROOT / "tests" / "report" / "ill_runs"
-SMALL_IMAGES, SMALL_STEPS = 80, 5  # of an epoch of the small run; a step of another size is slow
+# Of an epoch of the small run; another size of batch is slow to trace.
+SMALL_IMAGES, SMALL_STEPS = 80, 5
 SMALL = [
     "--dataset=synthetic",
     f"--max-images={SMALL_IMAGES}",
@@ -30,12 +31,12 @@ PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
 
 
 def prepare(folder, images, shards=1, **options):
-    """Has TFDS prepare images, and their negatives as test images, under the name fashion_mnist.
+    """Lets TFDS prepare images, with their negatives as test images, under the name fashion_mnist.
 
     Args:
       folder: the data folder.
-      images: `[count, 28, 28, 1]` uint8; their labels are 0 to 9 in turns.
-      shards: into how many files each split goes.
+      images: `[count, 28, 28, 1]` uint8; their labels are 0 to 9 in turn.
+      shards: number of files of each split.
       **options: of `download_and_prepare`.
     """
     import tensorflow_datasets as tfds
@@ -75,7 +76,7 @@ def without_xla_lines(stderr):
 
 
 def command(*arguments, cwd=ROOT, **environment):
-    """Runs a command, from the top level unless told otherwise, to its end; its output is text."""
+    """Runs a command to its end, by default in the top folder of the repository."""
     finished = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -89,7 +90,7 @@ def command(*arguments, cwd=ROOT, **environment):
 
 
 def refusal(*arguments, run=command, **options):
-    """Runs a command that must refuse: exit code 2, and one line on standard error, returned."""
+    """Runs a command that must be refused with exit code 2, and returns its one-line message."""
     finished = run(*arguments, **options)
     assert finished.returncode == 2, finished.stderr
     assert finished.stdout == ""
@@ -103,7 +104,7 @@ def small(folder, *flags):
 
 
 def contents(folder):
-    """Every path below a folder, with the bytes of the files."""
+    """Returns every path below a folder, with the bytes of the files."""
     return {
         path.relative_to(folder): path.read_bytes() if path.is_file() else None
         for path in Path(folder).rglob("*")
@@ -135,7 +136,7 @@ def remove_checkpoint(run_dir, step):
 
 
 def outcome(run_dir):
-    """All that the small run computed, bit for bit, without what a clock has measured."""
+    """Returns all results of the small run, bit for bit, except measured times."""
     import tensorflow as tf
 
     run = RunDir(run_dir)
@@ -164,7 +165,7 @@ def assert_same_outcome(run_dir, other):
     pictures = "training.gif", "epochs.png", "training_images.png", "loss_curves.png"
     for picture in pictures:
         assert Path(run_dir, picture).read_bytes() == Path(other, picture).read_bytes(), picture
-    assert len(RunDir(run_dir).history_path.read_text().splitlines()) == 1 + 3  # none twice
+    assert len(RunDir(run_dir).history_path.read_text().splitlines()) == 1 + 3  # no row twice
     assert not [path for path in Path(run_dir).rglob("*") if "_temp" in path.name]
     assert not list(Path(run_dir).rglob(".unfinished-*"))
 
@@ -198,11 +199,10 @@ sys.exit(main(arguments))
 
 
 class Launcher:
-    """Starts `gan-tf ...` in processes of their own, one at a time, without 3 s of imports in each.
+    """Starts `gan-tf ...` in its own process, one at a time, without 3 s of imports for each.
 
-    A helper process imports TensorFlow once, uses none of it, and is forked for every command. That
-    such processes compute what the command computes shows wherever a test compares their runs with
-    `small_run`.
+    A helper process imports TensorFlow once, without using it, and is forked for every command.
+    Tests that compare runs with `small_run` show that these processes compute the same.
     """
 
     def __init__(self, folder):
@@ -218,18 +218,18 @@ class Launcher:
         self.pid = None
 
     def start(self, *arguments, prelude="", terminal=None):
-        """Begins a command, after some Python code that says what is special about its world.
+        """Starts a command after the Python code `prelude`, which may change its environment.
 
-        What it prints goes to the file `output`, or to a terminal.
+        Its output goes to the file `output`, or to a terminal.
         """
         assert self.pid is None, "the process before was not waited for"
-        for path in self.output, self._errors:  # here, lest a test reads what the last one said
+        for path in self.output, self._errors:  # so that no test reads the output of the last one
             path.write_text("")
         streams = [os.devnull, terminal or str(self.output), terminal or str(self._errors)]
         self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
 
     def signal(self, number):
-        os.kill(self.pid, number)  # its number is its own until poll() has seen its end
+        os.kill(self.pid, number)  # the process ID stays valid until poll() has seen the end
 
     def poll(self):
         """Returns a `subprocess.CompletedProcess` once the process has ended, None before."""
@@ -253,7 +253,7 @@ class Launcher:
         return self.wait()
 
     def wait_for(self, condition):
-        """Waits until `condition()` is true; fails if the process ends before."""
+        """Waits until `condition()` is true; fails if the process ends first."""
         deadline = time.monotonic() + 100
         while not condition():
             finished = self.poll()
@@ -261,7 +261,7 @@ class Launcher:
             time.sleep(0.001)
 
     def end(self):
-        """Kills the process, if a test has failed while it ran."""
+        """Kills the process if a failed test has left it running."""
         if self.pid is not None:
             self.signal(signal.SIGKILL)
             self.wait()

@@ -319,7 +319,7 @@ def test_minimax_refuses_in_one_line_that_names_the_flag(tmp_path, in_process, f
 
 def test_minimax_refuses_an_empty_output_folder(tmp_path, in_process, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "empty name" in refusal("minimax", "--output-dir=", run=in_process)
+    assert "is empty" in refusal("minimax", "--output-dir=", run=in_process)
     assert contents(tmp_path) == {}
 
 

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import ROOT, assert_same_outcome, command, contents, refusal, small
+from helpers import ROOT, assert_same_outcome, command, contents, refusal, small, truncate
 
 from gan_tf import TrainConfig, load_pretrained, train
 from gan_tf.run.rundir import RunDir
@@ -43,6 +43,8 @@ def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_p
         "nested/config.json": b"{}",
     }
     elsewhere = tmp_path / "another disk"
+    for path in run_copy.glob("checkpoints/*.data-*"):  # fault 4: none can be read
+        truncate(path)
     shutil.move(run_copy / "checkpoints", elsewhere)
     (run_copy / "checkpoints").symlink_to(elsewhere)
     for name, content in foreign.items():
@@ -50,13 +52,22 @@ def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_p
         (run_copy / name).write_bytes(content)
     replaced = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")
     assert replaced.returncode == 0, replaced.stderr
-    assert "files of the run before are removed" in replaced.stdout
+    assert "files of the old run are removed" in replaced.stdout
     for name, content in foreign.items():
         assert (run_copy / name).read_bytes() == content
     run = RunDir(run_copy)
     assert run.checkpoint_steps() == [2, 0] and [*run.sample_paths()] == [1]
     again = in_process("train", *TINY, "--run-dir", run_copy)
     assert "is finished: 1 epochs" in again.stdout
+
+
+def test_27_a_new_run_that_cannot_begin_leaves_the_old_one_whole(run_copy, in_process):
+    in_the_way = RunDir(run_copy).checkpoints / ".gan_tf.new_temp"  # where TensorFlow would write
+    in_the_way.write_text("mine")
+    before = contents(run_copy)
+    failed = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")
+    assert failed.returncode == 1 and "cannot write" in failed.stderr
+    assert contents(run_copy) == before
 
 
 def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, in_process):
@@ -140,9 +151,9 @@ def test_34_a_terminal_that_goes_away_ends_no_run_that_ignores_it(tmp_path):
         preexec_fn=lambda: (signal.signal(signal.SIGHUP, signal.SIG_IGN), os.setsid()),
     )
     os.close(theirs)
-    said = b""
-    while b"epoch" not in said:
-        said += os.read(ours, 1000)
+    message = b""
+    while b"epoch" not in message:
+        message += os.read(ours, 1000)
     os.close(ours)
     assert process.wait(timeout=100) == 0
     assert len(RunDir(tmp_path / "run").read_history()) == 3
@@ -166,7 +177,8 @@ def test_37_a_limit_on_file_sizes_leaves_no_half_checkpoint(tmp_path):
 
 
 def test_40_what_a_finished_run_has_lost_is_made_again(run_copy, small_run, in_process):
-    many = ["training.gif", "loss_curves.png", "snapshots/epoch_0003.index", "report.html"]
+    many = ["training.gif", "loss_curves.png", "epochs.png", "report.html"]
+    many += ["snapshots/epoch_0003.index"]
     for lost in [many, ["report.html"]]:  # the report is made last: a kill may lose it alone
         for name in lost:
             (run_copy / name).unlink()

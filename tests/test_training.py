@@ -9,7 +9,6 @@ from helpers import (
     assert_same_outcome,
     contents,
     outcome,
-    remove_checkpoint,
 )
 
 from gan_tf import TrainConfig, UserError, data, train
@@ -26,7 +25,7 @@ def small_config(folder, **changes):
     return TrainConfig(**{**choices, "snapshot_epochs": [1, 2], "run_dir": folder, **changes})
 
 
-def test_a_run_leaves_what_the_homework_asks_for(small_run):
+def test_a_run_leaves_all_results_of_the_assignment(small_run):
     run = RunDir(small_run)
     history = run.read_history()
     assert [row["epoch"] for row in history] == [1, 2, 3]
@@ -49,7 +48,6 @@ def test_a_run_leaves_what_the_homework_asks_for(small_run):
         "ckpt-15.index",
     ]
     assert not list(small_run.rglob("*unfinished*"))
-    assert not list(small_run.rglob(".gan_tf.replaced"))
     files = {path for path in small_run.rglob("*") if path.is_file()}
     assert files == {*run.own_files(), small_run / LOCK}
 
@@ -68,7 +66,7 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
         panels = 1 + row["epoch"]  # the training images, and each epoch so far
         assert images.read_png(run.epochs_path).shape == (390, 378 * panels - 12)
         assert run.gif_path.exists() is False  # which the command `gif` makes at any time
-        row.clear()  # as trackers do, which take the epoch out of it
+        row.clear()  # as some experiment trackers do with the epoch
 
     history = train(small_config(run.path), on_epoch=look)
     assert history == seen == run.read_history()
@@ -85,25 +83,25 @@ def test_the_outcome_is_more_than_nothing(small_run):
 
 @pytest.fixture(scope="module")
 def own_run(tmp_path_factory):
-    """A run of one epoch on images of one's own, the last batch a short one; not to be changed."""
-    own = np.random.default_rng(0).integers(0, 256, [150, 28, 28], np.uint8)
-    choices = dict(learning_rate=1e-30, epochs=1, batch_size=32)
+    """A run of one epoch on own images, with a short last batch; tests must not change it."""
+    own = np.random.default_rng(0).integers(0, 256, [72, 28, 28], np.uint8)
+    choices = dict(learning_rate=1e-30, epochs=1, batch_size=16)
     config = TrainConfig(**choices, run_dir=tmp_path_factory.mktemp("own") / "run")
     return config, own, train(config, images=own)
 
 
 def test_a_history_row_holds_means_over_images(own_run):
-    """With a learning rate near 0 the networks stay at chance level, and the shares are counts."""
+    """With a learning rate near 0 the networks stay at chance level, and accuracies are counts."""
     (row,) = own_run[2]
     assert row["step"] == 5
     assert row["generator_loss"] == pytest.approx(np.log(2), abs=0.1)
     assert row["discriminator_loss"] == pytest.approx(2 * np.log(2), abs=0.1)
     assert 0 < row["generator_loss_std"] < 0.1
     for share in ["real_accuracy", "fake_accuracy"]:
-        assert row[share] * 150 == pytest.approx(round(row[share] * 150), abs=1e-4)
+        assert row[share] * 72 == pytest.approx(round(row[share] * 72), abs=1e-4)
 
 
-def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
+def test_own_images_are_trained_on_and_distinguished(own_run, in_process):
     config, own, history = own_run
     run = RunDir(config.run_dir)
     shown = images.read_png(run.training_images_path)
@@ -113,8 +111,8 @@ def test_images_of_ones_own_are_trained_on_and_told_apart(own_run, in_process):
     before = contents(run.path)
     assert train(config, images=own[..., None]) == history  # the same ones: finished
     other = own.copy()
-    other[149, 27, 27] ^= 1
-    for changed in [other, own[:149]]:
+    other[71, 27, 27] ^= 1
+    for changed in [other, own[:71]]:
         with pytest.raises(UserError, match="`dataset` is array-.*, was array-"):
             train(config, images=changed)
     with pytest.raises(UserError, match="`dataset` is fashion_mnist, was array-"):
@@ -148,35 +146,7 @@ def test_images_of_another_kind_are_refused(tmp_path, wrong):
     assert contents(tmp_path) == {}
 
 
-def test_a_finished_run_is_left_as_it_is(run_copy):
-    before = contents(run_copy)
-    assert train(small_config(run_copy)) == RunDir(run_copy).read_history()
-    with pytest.raises(UserError, match="`epochs` is 2, and 3 are begun or done"):
-        train(small_config(run_copy, epochs=2))
-    assert contents(run_copy) == before
-
-
-def test_what_a_finished_run_shows_is_made_again_where_it_is_missing(run_copy, small_run):
-    run = RunDir(run_copy)
-    for path in [run.gif_path, run.epochs_path, run.loss_curves_path]:
-        path.unlink()
-    for path in run.snapshots.glob("epoch_0003.*"):
-        path.unlink()
-    train(small_config(run_copy))
-    assert_same_outcome(run_copy, small_run)
-
-
 def test_a_batch_larger_than_the_data_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="`batch_size` 6001 is larger than .* 6000 images"):
         train(TrainConfig(dataset="synthetic", batch_size=6001, run_dir=tmp_path / "run"))
     assert contents(tmp_path) == {}
-
-
-def test_what_would_delete_a_healthy_run_is_never_advised(run_copy):
-    """Checkpoints that are all gone, though the history has epochs, are no fresh start."""
-    for step in [10, 15]:
-        remove_checkpoint(run_copy, step)
-    before = contents(run_copy)
-    with pytest.raises(UserError, match="holds no checkpoint, though .*history.csv has epochs"):
-        train(small_config(run_copy))
-    assert contents(run_copy) == before

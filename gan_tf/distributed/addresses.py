@@ -1,6 +1,6 @@
-"""Where the workers of a run are, which of them this process is, and whether all of them are there.
+"""The addresses of a run's workers, the index of this one, and the wait until all have started.
 
-TensorFlow itself waits for a missing worker without a word, and hears no Ctrl-C meanwhile.
+TensorFlow itself waits for a missing worker without a message, and ignores Ctrl-C meanwhile.
 """
 
 import json
@@ -14,7 +14,7 @@ from gan_tf.system import console
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
 _EXAMPLE = '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
-# A name as networks allow it, or an IPv6 address in brackets; and a port.
+# A host name, or an IPv6 address in brackets, and a port.
 _ADDRESS = re.compile(r"(\[.+\]|(?:[^.:]{1,63}\.)*[^.:]{1,63}):([0-9]{1,5})")
 _REPORT_SECONDS = 10
 
@@ -22,10 +22,10 @@ _REPORT_SECONDS = 10
 def from_tf_config(environ) -> tuple[list[str], int]:
     """Returns the addresses of all workers, and the index of this one, from TF_CONFIG.
 
-    A "chief", as some services name worker 0, counts as the first worker.
+    A "chief", as some services call worker 0, counts as the first worker.
 
     Raises:
-      UserError: says what is wrong with it.
+      UserError: TF_CONFIG is missing or invalid; the message says why.
     """
     if not environ.get("TF_CONFIG"):
         raise UserError(
@@ -55,18 +55,18 @@ def from_tf_config(environ) -> tuple[list[str], int]:
 def from_slurm(environ) -> tuple[list[str], int]:
     """Returns the addresses of all workers, and the index of this one, from Slurm's variables.
 
-    The order is that of the nodes' names as texts, so that worker 0 need not be task 0.
+    Workers are sorted by the names of their nodes, so worker 0 need not be task 0.
 
     Raises:
-      UserError: a variable is missing, or not as srun sets it.
+      UserError: a variable is missing, or is not as srun sets it.
     """
     try:
-        # Below the ports that systems give out by themselves; jobs side by side take others.
+        # Below the ports that systems assign by themselves; concurrent jobs use different ones.
         port = 20_000 + int(environ["SLURM_JOB_ID"]) * 16 % 12_000
         own_address = f"{environ['SLURMD_NODENAME']}:{port + int(environ['SLURM_LOCALID'])}"
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port,
-            gpus_per_node=2**16,  # else it asks nvidia-smi, and leaves out tasks without a GPU
+            gpus_per_node=2**16,  # otherwise it runs nvidia-smi, and omits tasks without a GPU
             gpus_per_task=1,
             auto_set_gpu=False,
         )
@@ -79,7 +79,7 @@ def from_slurm(environ) -> tuple[list[str], int]:
 
 
 def names(everyone: list[str], indices) -> str:
-    """Returns how workers are called in messages."""
+    """Returns the workers with these indices as they appear in messages."""
     return ", ".join(f"worker {index} ({everyone[index]})" for index in indices)
 
 
@@ -99,24 +99,24 @@ def accepts(address: str) -> bool:
 
 
 def wait_for_all(everyone: list[str], index: int, seconds: int):
-    """Waits until the address of each worker accepts a connection, as this one's does meanwhile.
+    """Waits until each worker's address accepts a connection; this worker's does meanwhile.
 
     Raises:
-      UserError: the own address is in use.
-      RunFailed: not all of them came in time.
+      UserError: this worker's address is in use.
+      RunFailed: not all workers started in time.
     """
-    began = last_report = time.monotonic()
+    start_time = last_report_time = time.monotonic()
     missing = range(len(everyone))
     with _listener(everyone, index):
         while missing := [other for other in missing if not accepts(everyone[other])]:
             now = time.monotonic()
-            if now - began > seconds:
+            if now - start_time > seconds:
                 raise RunFailed(
                     f"waited {seconds} s for {names(everyone, missing)}: start every worker within"
-                    " `join_seconds`, and let each machine reach the others on these ports"
+                    " `join_seconds`, and make sure that the machines can connect to these ports"
                 )
-            if now - last_report > _REPORT_SECONDS:
-                last_report = now
+            if now - last_report_time > _REPORT_SECONDS:
+                last_report_time = now
                 console.say(f"waiting for {names(everyone, missing)}")
             time.sleep(0.3)
 
@@ -126,10 +126,11 @@ def _listener(everyone, index):
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        # Any interface, as TensorFlow does: the name may be that of a router or a service.
+        # On all interfaces, as TensorFlow does: the name may be that of a router or a service.
         return socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
     except OSError as error:
         raise UserError(
-            f"{names(everyone, [index])} cannot take its own address, port {port} of this machine"
-            f" ({error.strerror}): end what uses it, or name another port on all workers"
+            f"{names(everyone, [index])} cannot use its own address, port {port} of this machine"
+            f" ({error.strerror}): end the process that uses it, or choose another port on all"
+            " workers"
         ) from error

@@ -1,7 +1,7 @@
-"""One process or many: who the workers of a run are, how they agree, and which of them writes.
+"""A run on one process or several: how the workers join, agree and stop, and which one writes.
 
-TensorFlow carries all that several workers tell each other, and its coordination service notices
-which of them is gone. There is no encryption and no password: for private networks only.
+All communication is TensorFlow's, and its coordination service detects a lost worker. There is no
+encryption and no password, so use it in private networks only.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import signal
 import threading
 
 import tensorflow as tf
-from tensorflow.python.eager import context  # no public way leads to the coordination service
+from tensorflow.python.eager import context  # there is no public API for the coordination service
 
 from gan_tf._version import __version__
 from gan_tf.config import TrainConfig, whole_number
@@ -27,16 +27,16 @@ from gan_tf.system import console
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
 KINDS = ("workers", "slurm", "mirrored")
-# Without a sign of life for so long a worker counts as dead; half of that does no harm.
+# A worker without a heartbeat for this long counts as dead; a pause of half of it is harmless.
 _SILENT_SECONDS = 20
 
 
 class OneProcess:
-    """A run on its own; also what every other kind promises, in its simplest form.
+    """A run in one process, and the interface of the other kinds of runs.
 
     Attributes:
-      replicas: into how many shares a batch is divided.
-      is_chief: whether this process writes the run's files and speaks for the run.
+      replicas: number of shares that each batch is divided into.
+      is_chief: whether this process writes the run's files and prints its progress.
     """
 
     replicas = 1
@@ -47,21 +47,21 @@ class OneProcess:
         return Gan(config)
 
     def any(self, flag: bool) -> bool:
-        """Returns whether any worker's flag is true, once all have come to this point."""
+        """Waits for all workers to reach this point; returns whether any worker's flag is true."""
         return flag
 
     def meet(self):
-        """Waits for all workers to come to this point."""
+        """Waits for all workers to reach this point."""
 
     def agree(self, facts: dict):
-        """Waits for all workers to come to this point; raises UserError if their facts differ."""
+        """Waits for all workers to reach this point; raises UserError if their facts differ."""
 
     def agree_on_weights(self, gan: Gan, when: str):
         """Raises RunFailed unless all workers' variables are equal to the last bit."""
 
 
 class _Replicas(OneProcess):
-    """Several devices, here or elsewhere, with a share of each batch."""
+    """Several devices, on this machine or others, that each compute a share of every batch."""
 
     def __init__(self, strategy):
         self._strategy = strategy
@@ -72,13 +72,13 @@ class _Replicas(OneProcess):
 
 
 class _Workers(_Replicas):
-    """Processes on one machine or several, one for each address."""
+    """Several processes, on one machine or more, one for each address."""
 
     def __init__(self, strategy, everyone, index):
         super().__init__(strategy)
         self._names = functools.partial(addresses.names, everyone)
         self._index = index
-        self._all_know = False  # why the run ends
+        self._all_know_the_reason = False  # for which the run stops
         self.is_chief = index == 0
 
     def any(self, flag):
@@ -110,51 +110,51 @@ class _Workers(_Replicas):
             if gathered[index].get(what) != value
         ]
         if differences:
-            self._all_know = True
+            self._all_know_the_reason = True
             raise error("; ".join(differences))
 
     def agree_on_weights(self, gan, when):
         self.agree({f"the checksum of the networks {when}": _checksum(gan)}, RunFailed)
 
     def _gather(self, facts):
-        """Returns the facts of each worker by its index."""
+        """Returns the facts of each worker, by its index."""
         line = json.dumps([self._index, facts]) + "\n"
         lines = self._concatenated(self._on_each_device([*line.encode()]))
         return dict(map(json.loads, bytes(lines.numpy().tolist()).splitlines()))
 
     def stopped_by(self, error: Exception) -> str:
-        """Returns which other worker has caused an error, and why; nothing if none has."""
+        """Returns which other worker caused an error, and why; an empty text if none did."""
         cause = re.search(r"(?:Collective ops is aborted by: )+(.*)", str(error))
         if not cause:
             return ""
         tasks = {int(task) for task in re.findall(r"task:(\d+)", str(error)[cause.start(1) :])}
-        # TensorFlow names no task where its heartbeats find no answer: they go to worker 0.
+        # TensorFlow names no task if worker 0, which receives the heartbeats, does not answer.
         others = sorted(tasks - {self._index}) or [0]
         return f"stopped by {self._names(others)}: {cause[1].rstrip(':'):.300}"
 
     def stop_others(self, reason: str):
-        """Ends the other workers with the reason why this one ends, unless they know it."""
-        if not self._all_know:
-            with contextlib.suppress(tf.errors.OpError):  # the service may be gone
+        """Stops the other workers with the reason why this one stops, unless they know it."""
+        if not self._all_know_the_reason:
+            with contextlib.suppress(tf.errors.OpError):  # the service may have stopped already
                 context.context().report_error_to_cluster(tf.errors.UNAVAILABLE, reason)
 
 
 @contextlib.contextmanager
 def start(kind: str | None, config: TrainConfig, join_seconds: int):
-    """Gives what a run needs of `tf.distribute`, for as long as its `with` block runs.
+    """Joins the workers of a run, and yields their common interface, an `OneProcess`.
 
-    It waits for all workers, and must come before TensorFlow's first operation.
+    Waits for all workers, and must be called before TensorFlow's first operation.
 
     Args:
-      kind: None for one process; "workers" for those that TF_CONFIG names, "slurm" for the tasks of
-        a Slurm job step, "mirrored" for all devices of this machine.
-      config: what all workers must agree on.
-      join_seconds: how long to wait for the other workers.
+      kind: None for one process, "workers" for those in TF_CONFIG, "slurm" for the tasks of a Slurm
+        job step, or "mirrored" for all devices of this machine.
+      config: settings of the run, which must be the same on all workers.
+      join_seconds: seconds to wait for the other workers.
 
     Raises:
-      UserError: the environment does not say who the workers are, the own address is in use, or
+      UserError: the environment does not define the workers, this worker's address is in use, or
         another worker has other settings or versions.
-      RunFailed: not all workers came in time, or one is gone.
+      RunFailed: not all workers started in time, or one was lost.
     """
     if kind is None:
         yield OneProcess()
@@ -162,7 +162,9 @@ def start(kind: str | None, config: TrainConfig, join_seconds: int):
     if kind not in KINDS:
         raise UserError(f"`distribute` must be one of {', '.join(KINDS)}, not {kind!r}")
     if not config.fast:
-        raise UserError(f"`distribute` {kind} needs `fast`: Keras's own Dropout cannot be shared")
+        raise UserError(
+            f"`distribute` {kind} needs `fast`: Keras's own Dropout cannot divide a batch"
+        )
     if kind == "mirrored":
         yield _Replicas(_mirrored_strategy())
         return
@@ -173,8 +175,10 @@ def start(kind: str | None, config: TrainConfig, join_seconds: int):
     try:
         workers.agree(_facts(config))
         if not workers.is_chief:
-            here, chief = (addresses.names(everyone, [one]) for one in (index, 0))
-            console.say(f"{here} of {len(everyone)}: {chief} writes the run, and reports on it")
+            name, chief = (addresses.names(everyone, [one]) for one in (index, 0))
+            console.say(
+                f"{name} of {len(everyone)}: {chief} writes the run and prints its progress"
+            )
         yield workers
     except Exception as error:
         stopped_by = workers.stopped_by(error)
@@ -196,7 +200,7 @@ def _facts(config):
     return facts
 
 
-@functools.cache  # sums of a second strategy would be taken for those of the first
+@functools.cache  # TensorFlow would mix up the sums of two strategies
 def _mirrored_strategy():
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
@@ -207,11 +211,11 @@ def _mirrored_strategy():
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-@functools.cache  # a process that has joined others stays with them
+@functools.cache  # a process can join other workers only once
 def _join(everyone, index, join_seconds):
-    """Returns the strategy of all workers, once they are there."""
+    """Waits for all workers, and returns their strategy."""
     addresses.wait_for_all(everyone, index, join_seconds)
-    # TensorFlow's connections would else go through the proxy that http_proxy names.
+    # Otherwise TensorFlow would connect through the proxy in http_proxy.
     os.environ["no_grpc_proxy"] = ",".join(addresses.split(one)[0] for one in everyone)
     try:
         strategy = _make_strategy(everyone, index)
@@ -221,17 +225,17 @@ def _join(everyone, index, join_seconds):
             f" same workers each time ({one_line(error)})"
         ) from error
     except tf.errors.OpError as error:
-        gone = [
+        lost = [
             other
             for other in range(len(everyone))
             if other != index and not addresses.accepts(everyone[other])
         ]
         raise RunFailed(
-            f"{addresses.names(everyone, gone) or 'a worker'} did not join: give all the same"
-            f" addresses and each an index of its own, and start all again ({one_line(error)})"
+            f"{addresses.names(everyone, lost) or 'a worker'} did not join: give all workers the"
+            f" same addresses and each its own index, and start them again ({one_line(error)})"
         ) from error
     if threading.current_thread() is threading.main_thread():
-        # TensorFlow has taken SIGTERM for itself, and would do nothing.
+        # TensorFlow has replaced the handler of SIGTERM by one that does nothing.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
     return strategy
 
@@ -245,8 +249,8 @@ def _make_strategy(everyone, index):
         cluster_register_timeout_in_ms=milliseconds,
     )
     service = context.context().coordination_service
-    if hasattr(service, "cluster_register_with_barrier"):  # newer than TensorFlow 2.16
-        service.cluster_register_with_barrier = True  # without it that time-out is an hour
+    if hasattr(service, "cluster_register_with_barrier"):  # since TensorFlow 2.17
+        service.cluster_register_with_barrier = True  # otherwise that time-out is an hour
     service.coordinated_job_list.add(name="worker", num_tasks=len(everyone))
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(everyone)}),
@@ -259,7 +263,7 @@ def _make_strategy(everyone, index):
 
 
 def _checksum(gan):
-    """Returns the SHA-256 of every variable of both networks and optimizers, and of the step."""
+    """Returns a checksum of all variables of the networks and optimizers, and of the step."""
     digest = hashlib.sha256(gan.step.numpy().tobytes())
     parts = gan.discriminator, gan.generator_optimizer, gan.discriminator_optimizer
     for part in (*gan.generators.values(), *parts):

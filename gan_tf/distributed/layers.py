@@ -1,7 +1,7 @@
-"""The layers that see more than one image at once, for a batch of which each replica has a share.
+"""Layers that depend on the whole batch, for replicas that each have a share of it.
 
-BatchNorm takes its statistics over the whole batch, by Keras's own synchronized layer, and Dropout
-draws the mask that one process would draw.
+BatchNorm computes its statistics over the whole batch, with Keras's own `synchronized` option.
+Dropout uses the mask that one process would use.
 """
 
 import tensorflow as tf
@@ -10,10 +10,10 @@ from gan_tf import fast_layers
 
 
 def over_whole_batch(model: tf.keras.Sequential) -> tf.keras.Sequential:
-    """Returns a copy of a model that computes on shares of a batch what it does on the whole.
+    """Returns a copy of a model whose outputs on shares of a batch equal those on the whole batch.
 
     Args:
-      model: built; its Dropout layers are those of `fast_layers`, as Keras draws other masks.
+      model: a built model with the Dropout of `fast_layers`, as that of Keras has other masks.
     """
 
     def convert_layer(layer):
@@ -28,10 +28,10 @@ def over_whole_batch(model: tf.keras.Sequential) -> tf.keras.Sequential:
 
 
 class Dropout(fast_layers.Dropout):
-    """`fast_layers.Dropout` on rows r, r + N, ... of a batch, in replica r of N.
+    """`fast_layers.Dropout` for replica r of N, which has rows r, r + N, ... of a batch.
 
     Attributes:
-      has_whole_batch: whether the inputs are all rows of the batch instead.
+      has_whole_batch: whether each replica has all rows of the batch instead.
     """
 
     has_whole_batch = False
@@ -52,7 +52,7 @@ class Dropout(fast_layers.Dropout):
 
 @tf.function(jit_compile=True)
 def _mask_of_share(shape, rate, state, replica, replicas):
-    """Rows replica, replica + replicas, ... of the `dropout_mask` of the whole batch."""
+    """Returns rows replica, replica + replicas, ... of the mask of the whole batch."""
     positions = tf.range(tf.reduce_prod(shape))  # in the share
     row_size = tf.reduce_prod(shape[1:])
     positions += (replica + positions // row_size * (replicas - 1)) * row_size  # in the batch

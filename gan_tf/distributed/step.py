@@ -1,11 +1,11 @@
-"""A training step on a batch that is shared among the replicas of a `tf.distribute` strategy.
+"""A training step on a batch that is divided among the replicas of a `tf.distribute` strategy.
 
-What makes N replicas compute what one process computes:
-- Replica r takes rows r, r + N, r + 2 N, ... of the batch. Where there are fewer rows than
-  replicas, each takes all of them, as TensorFlow's convolutions fail without any.
-- A mean over the batch is the sum over the replicas of their shares' means, each times the part of
-  all rows that it is taken over; so are gradients.
-- The layers that see more than one image at once are those of `layers`.
+N replicas compute the same as one process, for three reasons:
+- Replica r takes rows r, r + N, r + 2 N, ... of the batch. If the batch has fewer rows than there
+  are replicas, each takes all rows, as TensorFlow's convolutions fail on an empty batch.
+- A mean over the batch is the sum of the means over the shares, each weighted with its part of the
+  rows. The same holds for gradients.
+- Layers that depend on the whole batch are replaced by those in `layers`.
 """
 
 import tensorflow as tf
@@ -17,10 +17,10 @@ from gan_tf.losses import discriminator_loss, generator_loss
 
 
 class SharedGan(Gan):
-    """A `Gan` whose variables are the same on all replicas, and whose batches they share.
+    """A `Gan` with the same variables on all replicas, which divide each batch.
 
     Args:
-      config: as for `Gan`; it must ask for `fast`.
+      config: as for `Gan`, with `fast`.
       strategy: a `tf.distribute` strategy that mirrors variables.
     """
 
@@ -33,11 +33,11 @@ class SharedGan(Gan):
         return layers.over_whole_batch(super().convert(network))
 
     def train_step(self, real_images, noise) -> dict:
-        """Moves both networks as `Gan.train_step` does; every process is given the whole batch."""
+        """Does what `Gan.train_step` does; every process passes the whole batch."""
         metrics = self._train_step(
             self._divide(real_images), self._divide(noise), batch_size=len(real_images)
         )
-        # The same on all replicas.
+        # Each replica has the same values.
         return {
             name: self._strategy.experimental_local_results(metrics[name])[0] for name in metrics
         }
@@ -101,9 +101,9 @@ class SharedGan(Gan):
         return metrics
 
     def _apply(self, optimizer, gradients, network):
-        """Does what `optimizer.apply` does with gradients that are not summed up yet.
+        """Applies gradients that are already summed over the replicas.
 
-        They are here, as their norms are needed, and a second sum would send them once more.
+        `optimizer.apply` would sum them again. The norms need the sums before this.
         """
 
         def update(variable, gradient):

@@ -1,4 +1,4 @@
-"""What a run shows, drawn from its tables and grids at any time: curves, GIF, epochs in a row."""
+"""The pictures of a run, made from its tables and grids: loss curves, GIF, epochs side by side."""
 
 import contextlib
 import warnings
@@ -12,17 +12,17 @@ from gan_tf.run.rundir import RunDir
 from gan_tf.system import files
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
-_DRAWN = (  # columns of history.csv
+_PLOTTED = (  # columns of history.csv
     "generator_loss",
     "discriminator_loss",
     "generator_loss_std",
     "discriminator_loss_std",
 )
-_LONGEST_MS = 655_350  # a GIF counts hundredths of a second in 16 bits
+_LONGEST_MS = 655_350  # a GIF stores hundredths of a second in 16 bits
 
 
 def write_samples(run: RunDir, epoch: int, samples) -> np.ndarray:
-    """Writes the grid of an epoch, and returns its pixels.
+    """Writes the grid of samples after an epoch, and returns its pixels.
 
     Args:
       run: the run.
@@ -37,7 +37,7 @@ def write_samples(run: RunDir, epoch: int, samples) -> np.ndarray:
 
 
 def write_training_images(run: RunDir, training_images):
-    """Writes the first 16 training images as a grid, so that a user sees what is trained on.
+    """Writes the first 16 training images as a grid.
 
     Args:
       run: the run.
@@ -49,18 +49,18 @@ def write_training_images(run: RunDir, training_images):
 
 
 def plot_losses(run_dir):
-    """Returns the loss curves of a run, for a notebook or another program.
+    """Plots the loss curves of a run, for a notebook or another program.
 
     Args:
-      run_dir: folder of the run; its history.csv holds at least one epoch.
+      run_dir: folder of a run with at least one complete epoch.
 
     Returns:
       A `matplotlib.figure.Figure`.
 
     Raises:
-      UserError: there is no such run, or its tables are damaged or empty.
+      UserError: the folder holds no run, or its history.csv is damaged or empty.
     """
-    from gan_tf.run import plots  # here, as Matplotlib takes half a second to import
+    from gan_tf.run import plots  # not at the top: Matplotlib takes half a second to import
 
     run = RunDir(run_dir)
     config, _ = run.read_config()
@@ -68,7 +68,7 @@ def plot_losses(run_dir):
 
 
 def write_loss_curves(run: RunDir, marked_epochs):
-    """Draws loss_curves.png from history.csv."""
+    """Plots loss_curves.png from history.csv."""
     from gan_tf.run import plots
 
     with run.writing(run.loss_curves_path) as unfinished:
@@ -76,7 +76,7 @@ def write_loss_curves(run: RunDir, marked_epochs):
 
 
 def write_quality(run: RunDir):
-    """Draws quality.png from evaluation.csv."""
+    """Plots quality.png from evaluation.csv."""
     from gan_tf.run import plots
 
     with run.writing(run.quality_path) as unfinished:
@@ -84,11 +84,11 @@ def write_quality(run: RunDir):
 
 
 def write_epochs(run: RunDir, epochs):
-    """Draws epochs.png: training images, and the same noise after some epochs, side by side.
+    """Writes epochs.png: training images, and samples of the same noise after several epochs.
 
     Args:
       run: the run.
-      epochs: which ones; those that have no grid yet are left out.
+      epochs: epochs to show; those without a grid are left out.
 
     Raises:
       UserError: there is no grid yet, or one is damaged.
@@ -98,48 +98,48 @@ def write_epochs(run: RunDir, epochs):
         panels.append(_captioned(run.training_images_path, "training images"))
     paths = run.sample_paths()
     if not paths:
-        raise UserError(f"nothing to draw: {run.samples} holds no epoch_*.png yet")
+        raise UserError(f"nothing to show: {run.samples} holds no epoch_*.png yet")
     for epoch in sorted({*epochs} & {*paths} or {max(paths)}):
         panels.append(_captioned(paths[epoch], f"generated, epoch {epoch}"))
     with run.writing(run.epochs_path) as unfinished:
         images.write_png(unfinished, images.side_by_side(panels))
 
 
-def draw(run: RunDir, epochs=None) -> list[Path]:
-    """Draws loss_curves.png and epochs.png again, and returns their paths.
+def plot(run: RunDir, epochs=None) -> list[Path]:
+    """Makes loss_curves.png and epochs.png again, and returns their paths.
 
     Args:
       run: the run.
-      epochs: which ones to lay side by side; by default those whose generator is kept.
+      epochs: epochs to show side by side; by default those with a snapshot.
 
     Raises:
-      UserError: there is no run, no epoch of it is done yet, or none of those asked for.
+      UserError: there is no run, it has no complete epoch, or one of `epochs` has no grid.
     """
     config, _ = run.read_config()
     if epochs is None:
         epochs = [*config.snapshot_epochs, config.epochs]
     elif missing := {*epochs} - {*run.sample_paths()}:
         raise UserError(f"`epochs`: {run.samples} holds no grid of epoch {min(missing)}")
-    _history(run)  # without one, neither file is written
+    _history(run)  # raises before either file is written
     write_epochs(run, epochs)
     write_loss_curves(run, config.snapshot_epochs)
     return [run.loss_curves_path, run.epochs_path]
 
 
 def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000) -> str:
-    """Animates the grids of the run so far, in the order of their epochs.
+    """Writes a GIF of the run's grids, in the order of their epochs.
 
     Args:
       run: the run.
-      output: the file, training.gif in the run's folder if None.
-      frame_ms: how long each frame stands, in milliseconds, 10 to 655,350; GIF counts in tens.
-      hold_ms: how long the last frame stands.
+      output: path of the GIF; by default training.gif in the run's folder.
+      frame_ms: duration of each frame in milliseconds, 10 to 655,350; GIF rounds to tens.
+      hold_ms: duration of the last frame, likewise.
 
     Returns:
-      What was made, in one line.
+      A line that describes the GIF.
 
     Raises:
-      UserError: there are no grids yet, one is damaged or of another size, or a duration is out of
+      UserError: there is no grid yet, one is damaged or of another size, or a duration is out of
         range.
     """
     for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
@@ -153,7 +153,7 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
         if frames[-1].shape != frames[0].shape:
             raise UserError(
                 f"{path} is not of the size of the first frame, {next(iter(paths.values()))}:"
-                " remove the one that is foreign to the run"
+                " remove the one that does not belong to the run"
             )
     output = run.gif_path if output is None else Path(output)
     with files.written_whole(output) as unfinished:
@@ -167,7 +167,7 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
 
 
 def _history(run):
-    if history := run.read_history(columns=_DRAWN):
+    if history := run.read_history(columns=_PLOTTED):
         return history
     raise UserError(f"{run.history_path} holds no epoch yet")
 
@@ -178,13 +178,13 @@ def _captioned(path, text):
 
 @contextlib.contextmanager
 def only_warned_of():
-    """Turns what a drawing library raises into a warning: no picture is worth a checkpoint.
+    """Turns an error of a plotting library into a warning, since training matters more.
 
-    A full disk, or a run that is no longer our own, still ends the run.
+    A full disk, or a run that no longer belongs to this process, still ends the run.
     """
     try:
         yield
     except RunFailed:
         raise
     except Exception as error:
-        warnings.warn(f"a picture could not be drawn, and the run goes on ({one_line(error)})")
+        warnings.warn(f"a picture could not be made; training continues ({one_line(error)})")

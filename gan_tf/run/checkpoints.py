@@ -1,4 +1,4 @@
-"""Everything that a resume needs: saved, found, verified, restored."""
+"""Saving and restoring checkpoints, which hold all that a run needs to resume, and snapshots."""
 
 import math
 import shutil
@@ -12,17 +12,17 @@ from gan_tf.system.errors import RunFailed, UserError, one_line
 from gan_tf.system.files import disk_full, entries, is_disk_full, sync
 
 _KEPT = 2
-# What tf.train.Checkpoint raises for damaged files: which one depends on where the damage is.
+# What tf.train.Checkpoint raises for damaged files; the type depends on where the damage is.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 
 
 def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
-    """Writes `ckpt-STEP` to the disk, then removes all but the newest two up to it.
+    """Writes `ckpt-STEP` to the disk, then removes all but the newest two up to that step.
 
-    One of a later step is there if it could not be read. It stays until its step comes again.
+    A checkpoint of a later step exists only if it could not be read. It stays until it is replaced.
 
     Raises:
-      RunFailed: the disk is full, or the run is no longer this process's own.
+      RunFailed: the disk is full, or the run no longer belongs to this process.
     """
     run.check_held()
     _write(checkpoint, run.checkpoint_path(step))
@@ -31,18 +31,24 @@ def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
             path.unlink()
 
 
-def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
-    """Restores the newest checkpoint that can be read, and warns of each newer one that cannot.
+def save_new(checkpoint: tf.train.Checkpoint, run: RunDir):
+    """Writes the first checkpoint of a run that is about to replace the one in the folder."""
+    run.check_held()
+    _write(checkpoint, run.new_checkpoint_path)
 
-    The folder is searched by name: TensorFlow's own `checkpoint` state file may be gone or wrong,
-    and a run that seems to have no checkpoint would start afresh.
+
+def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
+    """Restores the newest readable checkpoint, and warns of each newer one that is unreadable.
+
+    Checkpoints are found by their names. TensorFlow's own `checkpoint` state file may be missing or
+    wrong, and a run that seems to have no checkpoint would start again.
 
     Returns:
-      Its step, or None where the folder holds no checkpoint.
+      The step of the checkpoint, or None if the folder holds none.
 
     Raises:
-      UserError: there are checkpoints, and none of them can be read; or one is whole and fits
-        another version of this program.
+      UserError: there are checkpoints, but none can be read, or one is whole and belongs to
+        another version of gan_tf.
     """
     steps = run.checkpoint_steps()
     reasons = {}
@@ -54,25 +60,25 @@ def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
             if _is_whole(path):
                 raise UserError(
                     f"{path} is whole, but holds other variables than this version of gan_tf"
-                    f" trains ({one_line(error)}): go on with the version that {run.config_path}"
-                    " names, or name another `run_dir`"
+                    f" trains ({one_line(error)}): use the version that {run.config_path}"
+                    " names, or choose another `run_dir`"
                 ) from error
             reasons[path] = one_line(error)
             continue
         for unreadable, reason in reasons.items():
             warnings.warn(f"{unreadable} cannot be read, resuming from {path.name} ({reason})")
         return step
-    if steps and steps != [0]:  # one of step 0 alone is a run that was killed as it began
+    if steps and steps != [0]:  # with step 0 alone, the run was killed as it started
         names = ", ".join(f"{path.name}: {reason}" for path, reason in reasons.items())
         raise UserError(
-            f"no checkpoint in {run.checkpoints} can be read ({names}): bring one back from a copy,"
+            f"no checkpoint in {run.checkpoints} can be read ({names}): restore one from a backup,"
             " or add `overwrite` to start again from epoch 0"
         )
     return None
 
 
 def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Variable):
-    """Writes the generator, its average if there is one, and the noise of the run's own samples.
+    """Writes the generator, its average if there is one, and the fixed noise of the run's grids.
 
     Raises:
       RunFailed: as for `save`.
@@ -83,22 +89,22 @@ def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Var
 
 
 def remove_snapshot(run: RunDir, epoch: int):
-    """Removes the generator of an epoch that is no longer worth keeping."""
+    """Removes the snapshot of an epoch."""
     run.check_held()
     for path in _files(run.snapshot_path(epoch)):
         path.unlink()
 
 
 def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
-    """Restores a generator from a snapshot or a checkpoint of the training.
+    """Restores a generator from a snapshot or a training checkpoint.
 
     Args:
-      path: the path prefix.
-      generators: Keras models, built, by the names that `save_snapshot` gave them.
+      path: path prefix of the files.
+      generators: built Keras models, by the names that `save_snapshot` gave them.
       fixed_noise: `[16, latent_dim]` float32.
 
     Raises:
-      UserError: the files are damaged or fit another generator.
+      UserError: the files are damaged, or belong to another generator.
     """
     snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
     try:
@@ -110,7 +116,7 @@ def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
 
 
 def _is_whole(path):
-    """Tells whether every tensor of a checkpoint can be read, and agrees with its checksum."""
+    """Returns whether every tensor of a checkpoint can be read and matches its checksum."""
     try:
         reader = tf.train.load_checkpoint(str(path))
         for name in reader.get_variable_to_shape_map():
@@ -133,10 +139,10 @@ def _write(checkpoint, path):
 
 
 def write_failure(path, error: Exception, needed: int | None = None) -> RunFailed:
-    """Returns the error to raise where TensorFlow or the system could not write a file."""
+    """Returns the error to raise when TensorFlow or the system could not write a file."""
     if isinstance(error, OSError):
         full = is_disk_full(error)
-    else:  # TensorFlow has a type of its own for a full disk, and none for a file that is too large
+    else:  # TensorFlow has an error type for a full disk, but none for a file over the size limit
         full = isinstance(error, tf.errors.ResourceExhaustedError) or "too large" in str(error)
     if full:
         return disk_full(path, needed)
@@ -144,13 +150,13 @@ def write_failure(path, error: Exception, needed: int | None = None) -> RunFaile
 
 
 def _size(checkpoint):
-    """Bytes of the networks and optimizers in a checkpoint, which are nearly all of it."""
+    """Returns the bytes of the networks and optimizers in a checkpoint: nearly all of it."""
     names = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
     parts = [getattr(checkpoint, name) for name in names if hasattr(checkpoint, name)]
     return sum(4 * math.prod(variable.shape) for part in parts for variable in part.variables)
 
 
 def _files(path: Path):
-    """The files of a checkpoint, by its path prefix."""
-    kinds = (f"{path.name}.index", f"{path.name}.data-")
-    return [file for file in entries(path.parent) if file.name.startswith(kinds)]
+    """Returns the files of a checkpoint, given its path prefix."""
+    prefixes = (f"{path.name}.index", f"{path.name}.data-")
+    return [file for file in entries(path.parent) if file.name.startswith(prefixes)]

@@ -1,4 +1,4 @@
-"""From arrays in [-1, 1] to pixels: grey levels, grids, PNG and GIF."""
+"""Images as pixels: grey levels, grids, PNG and GIF files."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gan_tf.system.errors import UserError
 
-_GAP = 2  # pixels between the images of a grid, before it is enlarged
-ZOOM = 3  # side of the square that each pixel becomes in a run's grids
+_GAP = 2  # pixels between the images of a grid, before zooming
+ZOOM = 3  # how much a run's grids are enlarged: each pixel becomes a square of this side
 _CAPTION_HEIGHT = 24  # pixels
-PANEL_GAP = 12  # pixels of white between pictures side by side
+PANEL_GAP = 12  # white pixels between panels
 
 
 def to_uint8(images) -> np.ndarray:
-    """Maps [-1, 1] to the grey levels 0 to 255, the same way for every image.
+    """Maps [-1, 1] to the grey levels 0 to 255, with the same scale for every image.
 
     Args:
-      images: array of any shape, float, in [-1, 1]; what lies outside is clipped.
+      images: float array of any shape, in [-1, 1]; values outside are clipped.
 
     Returns:
       Array of the same shape, uint8, rounded to the nearest level.
@@ -27,12 +27,12 @@ def to_uint8(images) -> np.ndarray:
 
 
 def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
-    """Lays images out row by row on a black ground, as near to a square as their number allows.
+    """Arranges images row by row on a black background, in as square a grid as possible.
 
     Args:
       images: `[count, height, width, 1]` uint8, count >= 1.
       zoom: side of the square of pixels that each pixel becomes.
-      columns: images in a row; by default such that the grid is near to a square.
+      columns: images in a row; by default the square root of the count, rounded up.
 
     Returns:
       `[grid_height, grid_width]` uint8.
@@ -48,7 +48,7 @@ def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
 
 
 def write_samples(path, samples) -> np.ndarray:
-    """Writes generated images as one grid into a PNG, and returns its pixels.
+    """Writes generated images to a PNG file as one grid, and returns its pixels.
 
     Args:
       path: the file.
@@ -63,13 +63,13 @@ def write_samples(path, samples) -> np.ndarray:
 
 
 def write_png(path, pixels):
-    """Writes grey levels, `[height, width]` uint8, as a PNG."""
+    """Writes grey levels, `[height, width]` uint8, to a PNG file."""
     Path(path).write_bytes(imageio.imwrite("<bytes>", pixels, extension=".png"))
 
 
 def read_png(path) -> np.ndarray:
-    """Reads a PNG as grey levels, `[height, width]` uint8; a UserError names a damaged one."""
-    if not Path(path).is_file():  # a pipe would be waited for
+    """Reads a PNG file as grey levels, `[height, width]` uint8; raises UserError if damaged."""
+    if not Path(path).is_file():  # reading a pipe could block
         raise UserError(f"{path} is not a file: remove it and try again")
     try:
         with Image.open(path, formats=["PNG"]) as image:
@@ -79,7 +79,7 @@ def read_png(path) -> np.ndarray:
 
 
 def with_caption(pixels, text: str) -> np.ndarray:
-    """Adds a line of white text below an image `[height, width]` uint8."""
+    """Returns an image, `[height, width]` uint8, with a line of white text below it."""
     height, width = pixels.shape
     canvas = Image.new("L", [width, height + _CAPTION_HEIGHT])
     canvas.paste(Image.fromarray(pixels))
@@ -90,7 +90,7 @@ def with_caption(pixels, text: str) -> np.ndarray:
 
 
 def side_by_side(panels) -> np.ndarray:
-    """Lays pictures `[height, width]` uint8 in a row, a gap between them, on a white ground."""
+    """Places panels, `[height, width]` uint8, in a row on a white background."""
     height = max(panel.shape[0] for panel in panels)
     padded = [
         np.pad(panel, [[0, height - len(panel)], [PANEL_GAP, 0]], constant_values=255)
@@ -100,18 +100,19 @@ def side_by_side(panels) -> np.ndarray:
 
 
 def write_gif(path, frames, frame_ms: int, hold_ms: int):
-    """Writes an animated GIF that plays for ever.
+    """Writes an animated GIF that repeats without end.
 
     Args:
       path: the file.
-      frames: list of `[height, width]` uint8, all of one size, at least one.
-      frame_ms: how long each frame stands, in milliseconds; GIF counts in steps of 10.
-      hold_ms: how long the last frame stands.
+      frames: non-empty list of `[height, width]` uint8, all of the same size.
+      frame_ms: duration of each frame in milliseconds; GIF rounds to multiples of 10.
+      hold_ms: duration of the last frame.
     """
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
     if len(frames) == 1:
-        durations = hold_ms  # Pillow takes a list for several frames only
-    film = np.stack(frames)
-    # Encoded in memory first: on a full disk imageio would add lines of its own to the error's.
-    content = imageio.imwrite("<bytes>", film, extension=".gif", duration=durations, loop=0)
+        durations = hold_ms  # Pillow accepts a list only for several frames
+    # Encoded in memory first: on a full disk imageio would print further lines to standard error.
+    content = imageio.imwrite(
+        "<bytes>", np.stack(frames), extension=".gif", duration=durations, loop=0
+    )
     Path(path).write_bytes(content)

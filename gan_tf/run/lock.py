@@ -1,4 +1,4 @@
-"""One process at a time holds a folder, and notices when the folder is no longer its own."""
+"""A lock that one process at a time holds on a folder, and that notices if the folder is lost."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ NAME = ".gan_tf.lock"
 
 
 class FolderLock:
-    """Holds a folder while its `with` block runs; the system frees it even after kill -9.
+    """Locks a folder while its `with` block runs; the system releases it even after kill -9.
 
     Args:
       folder: an existing folder.
 
     Raises:
-      UserError: another process holds it, or it cannot be locked.
+      UserError: another process holds the lock, or the folder cannot be locked.
     """
 
     def __init__(self, folder):
@@ -40,7 +40,7 @@ class FolderLock:
         self._file.close()
 
     def check(self):
-        """Makes sure that folder and lock are this process's own; a removed lock is made again.
+        """Checks that the folder and the lock belong to this process; restores a removed lock.
 
         Raises:
           RunFailed: the folder was moved or removed, or another process has taken it over.
@@ -58,19 +58,19 @@ class FolderLock:
             pass
         raise RunFailed(
             f"{self.folder} was moved, removed or taken over by another process while this one"
-            " worked in it: nothing more was written; look there for what goes on"
+            " used it: nothing more was written; check whether that process is training there"
         )
 
     def remove(self):
-        """Removes the lock's file; the lock must no longer be needed."""
-        with contextlib.suppress(OSError):  # Windows removes no file that is open
+        """Removes the file of a lock that is no longer needed."""
+        with contextlib.suppress(OSError):  # Windows does not remove an open file
             self.path.unlink()
 
     def _acquire(self):
-        import portalocker  # here, as its import needs a folder for temporary files
+        import portalocker  # not at the top: its import needs a folder for temporary files
 
         while True:
-            # Never through a link, and never emptied: the name may be somebody else's.
+            # Do not follow a link or truncate: the file may belong to somebody else.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             file = os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
             try:
@@ -80,7 +80,7 @@ class FolderLock:
                 if status.st_nlink > 1:
                     raise UserError(f"{self.path} has a second name (a hard link): remove it")
                 portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
-                # The one who held it before may have removed the file in between.
+                # The previous holder may have removed the file in the meantime.
                 if _identity(os.fstat(file.fileno())) == _identity(os.lstat(self.path)):
                     file.truncate(0)
                     file.write(str(os.getpid()).encode())
@@ -89,14 +89,14 @@ class FolderLock:
                 holder = _holder(file)
                 file.close()
                 raise UserError(
-                    f"`run_dir` {self.folder} is in use by {holder}: wait for it"
+                    f"`run_dir` {self.folder} is in use by {holder}: wait until it ends"
                 ) from error
             except portalocker.LockException as error:
                 file.close()
-                reason = getattr(error.__context__, "strerror", None) or "it refuses a lock"
+                reason = getattr(error.__context__, "strerror", None) or "it refuses locks"
                 raise UserError(
-                    f"`run_dir` {self.folder} is on a file system without locks ({reason}): name a"
-                    " folder on another one"
+                    f"`run_dir` {self.folder} is on a file system without locks ({reason}): choose"
+                    " a folder on another one"
                 ) from error
             except FileNotFoundError:
                 pass
@@ -109,7 +109,7 @@ class FolderLock:
 def _holder(file):
     try:
         return f"process {int(file.read(20))}"
-    except (OSError, ValueError):  # Windows lets nobody read what is locked
+    except (OSError, ValueError):  # on Windows a locked file cannot be read
         return "another process"
 
 

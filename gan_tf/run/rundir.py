@@ -1,4 +1,4 @@
-"""A run on disk: the names of its files, its lock, its config, its tables."""
+"""A run on disk: the names of its files, its lock, its config and its tables."""
 
 import contextlib
 import csv
@@ -19,32 +19,34 @@ from gan_tf.run.lock import FolderLock
 from gan_tf.system import files
 from gan_tf.system.errors import UserError
 
-# What a run folder holds and how: 1 was gan_tf 1.0, which did not write it down; 2 adds columns to
-# history.csv. docs/CHANGELOG.md tells what each version reads.
+# The layout of a run folder: 1 is that of gan_tf 1.0, which recorded no number; 2 adds columns
+# to history.csv. docs/CHANGELOG.md lists what each version can read.
 FORMAT = 2
-# The columns of a table that are whole numbers, and those that are text.
+# The columns of the tables that hold whole numbers, and those that hold text.
 _WHOLE_NUMBERS = {"epoch", "step", "images", "memorised", "kept_as_best"}
 _TEXTS = {"classifier"}
-_ASIDE = ".gan_tf.replaced"  # where an old run waits until the new one has its first checkpoint
+_NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
 class RunDir:
-    """The folder of one training run; see the README for what it holds.
+    """The folder of one training run; the README lists what it holds.
 
     Args:
-      path: its name.
+      path: path of the folder.
 
     Raises:
-      UserError: it is no name for a folder.
+      UserError: a folder cannot have this name.
     """
 
     def __init__(self, path):
         self.path = Path(folder_name("run_dir", path))
         self.config_path = self.path / "config.json"
+        self.new_config_path = self.path / f"{_NEW}.json"
         self.history_path = self.path / "history.csv"
         self.evaluation_path = self.path / "evaluation.csv"
         self.quality_path = self.path / "quality.png"
         self.checkpoints = self.path / "checkpoints"
+        self.new_checkpoint_path = self.checkpoints / _NEW
         self.snapshots = self.path / "snapshots"
         self.samples = self.path / "samples"
         self.loss_curves_path = self.path / "loss_curves.png"
@@ -53,7 +55,7 @@ class RunDir:
         self.gif_path = self.path / "training.gif"
         self.report_path = self.path / "report.html"
         self._lock = None
-        # The names that are a run's own, folder by folder; whatever else lies there is not touched.
+        # The names of a run's own files, by folder. No other file in these folders is touched.
         tensors = r"\.(index|data-\d{5}-of-\d{5})"
         self._own = {
             self.path: re.compile(
@@ -74,11 +76,11 @@ class RunDir:
         return self.snapshots / f"epoch_{epoch:04}"
 
     def sample_path(self, epoch: int) -> Path:
-        """Returns the path of the grid of the run's fixed noise."""
+        """Returns the path of the grid of images sampled from the run's fixed noise."""
         return self.samples / f"epoch_{epoch:04}.png"
 
     def checkpoint_steps(self) -> list[int]:
-        """Returns the steps that have a checkpoint, newest first, readable or not."""
+        """Returns the steps that have a checkpoint, readable or not, newest first."""
         return sorted(_numbers(self.checkpoints, r"ckpt-(\d+)\.(?:index|data-.*)"), reverse=True)
 
     def snapshot_epochs(self) -> list[int]:
@@ -86,45 +88,45 @@ class RunDir:
         return sorted(_numbers(self.snapshots, r"epoch_(\d+)\.index"))
 
     def sample_paths(self) -> dict[int, Path]:
-        """Returns the grids by epoch, in order of their numbers: as text 10000 is before 9999."""
+        """Returns the grids by epoch, sorted by number: as text, 10000 precedes 9999."""
         return dict(sorted(_numbers(self.samples, r"epoch_(\d+)\.png").items()))
 
-    # ----------------------------------------------------------------------- whose folder it is
+    # --------------------------------------------------------------------- ownership of the folder
 
     @contextlib.contextmanager
     def locked(self):
-        """Holds the run for this process; makes the folder, and takes it back if no run began.
+        """Locks the run for this process; creates the folder, and removes it if no run started.
 
         Raises:
-          UserError: another process holds the run, or the folder cannot be made or written to.
+          UserError: another process holds the lock, or the folder cannot be created or written to.
         """
         files.check_tensorflow_name(self.path)
         try:
-            made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+            created = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            reason = "is not a folder" if os.path.exists(self.path) else "is a link to nothing"
-            raise UserError(f"`run_dir` {self.path} {reason}: name another") from None
+            reason = "is not a folder" if os.path.exists(self.path) else "is a broken link"
+            raise UserError(f"`run_dir` {self.path} {reason}: choose another") from None
         except OSError as error:
             raise UserError(f"`run_dir` {self.path} cannot be used: {error.strerror}") from error
         try:
             with FolderLock(self.path) as self._lock:
                 yield
-                begun = self.config_path.exists()
+                started = self.config_path.exists()
         except BaseException:
-            begun = self.config_path.exists()
+            started = self.config_path.exists()
             raise
         finally:
-            if self._lock and not begun:
+            if self._lock and not started:
                 self._lock.remove()
             self._lock = None
-            if not begun:
-                for path in made:
-                    with contextlib.suppress(OSError):  # another run may have begun beside it
+            if not started:
+                for path in created:
+                    with contextlib.suppress(OSError):  # another run may have started beside it
                         path.rmdir()
 
     def check_held(self):
-        """Makes sure that a locked run is still this process's own, before it writes to it.
+        """Checks, before a write, that a locked run still belongs to this process.
 
         Raises:
           RunFailed: the folder was moved or removed, or another process has taken it over.
@@ -134,21 +136,21 @@ class RunDir:
 
     @contextlib.contextmanager
     def writing(self, path):
-        """Gives a temporary path, as `files.written_whole` does, if the run is still our own."""
+        """Yields a temporary path, as `files.written_whole` does, if the run is still our own."""
         self.check_held()
         with files.written_whole(path) as unfinished:
             yield unfinished
 
     def prepare(self):
-        """Makes the run's folders, and finds out now, not after an epoch, if one is not usable.
+        """Creates the run's folders, and refuses an unusable one now rather than after an epoch.
 
         Raises:
-          UserError: names what cannot be written to.
+          UserError: a folder cannot be written to, or a name is taken; the message names it.
         """
         for folder in self._own:
             try:
                 if folder.is_symlink() and not folder.exists():
-                    raise UserError(f"{folder} is a link to nothing: remove it")
+                    raise UserError(f"{folder} is a broken link: remove it")
                 folder.mkdir(exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
@@ -161,16 +163,18 @@ class RunDir:
                     raise UserError(f"{path} is not a file: remove it")
 
     def remove_unfinished(self):
-        """Removes what a killed process was still writing, and nothing else."""
+        """Removes the unfinished files of a killed process, and nothing else."""
+        new = re.escape(_NEW)
         for folder, names in self._own.items():
-            files.remove_unfinished(folder, names)
-        for folder in (self.checkpoints, self.snapshots):
-            for path in files.entries(folder):  # how TensorFlow names what it has not finished
-                if re.fullmatch(r"(ckpt-\d+|epoch_\d{4,})_temp", path.name):
-                    shutil.rmtree(path)
+            files.remove_unfinished(folder, re.compile(rf"{names.pattern}|{new}\.json"))
+            for path in files.entries(folder):
+                if re.fullmatch(rf"{new}\.(json|index|data-.*)", path.name):
+                    path.unlink()
+                elif re.fullmatch(rf"(ckpt-\d+|epoch_\d{{4,}}|{new})_temp", path.name):
+                    shutil.rmtree(path, ignore_errors=not path.is_dir())  # unfinished by TensorFlow
 
     def own_files(self) -> list[Path]:
-        """Returns every file of the run, in order of the names."""
+        """Returns the files of the run, sorted by name."""
         return sorted(
             path
             for folder, names in self._own.items()
@@ -179,177 +183,153 @@ class RunDir:
         )
 
     def has_file(self, path: Path) -> bool:
-        """Tells whether the folder holds a run, and a path is the name of one of its files."""
+        """Returns whether the folder holds a run and `path` is the name of one of its files."""
         names = self._own.get(path.parent)
         is_own = path == self.path / LOCK or (names and names.fullmatch(path.name))
         return bool(is_own) and self.config_path.exists()
 
-    # ------------------------------------------------------------- an old run that is overwritten
+    # ------------------------------------------------------------------------ replacing an old run
 
     def check_replaceable(self):
-        """Refuses to replace what is not known to be a run of gan_tf, of any version.
+        """Refuses to replace anything but a run of gan_tf, of any version.
 
         Raises:
-          UserError: the folder holds files with a run's names, and no config.json of gan_tf.
+          UserError: the folder holds files with the names of a run, but no config.json of gan_tf.
         """
         if os.path.lexists(self.config_path):
             self.read_config(any_format=True)
         else:
             self._check_empty()
 
-    def set_aside(self) -> int:
-        """Moves the files of the run out of the way of a new one; returns how many they are."""
-        self.check_replaceable()
-        own = sorted(self.own_files(), key=_config_first)
-        for path in own:
-            _aside(path.parent).mkdir(exist_ok=True)
-            os.replace(path, _aside(path.parent) / path.name)
-        return len(own)
+    def replace(self) -> int:
+        """Puts the new run, which was written beside the old one, in its place.
 
-    def bring_back(self):
-        """Puts a run that was set aside back in its place, over what a new one has written.
+        The old config.json is removed first, and the new one gets its name last, so that `settle`
+        can complete the replacement after a kill at any point.
 
-        A process may be killed at any point of this, or of `set_aside`. What lies beside a
-        config.json is the new run's; where there is none, it is what the old run has left or has
-        back already. So config.json is the first to be set aside, and the last to go or return.
+        Returns:
+          How many files of the old run were removed.
         """
-        old = self._files_aside()
-        if old and self.config_path.exists():
-            for path in sorted(self.own_files(), key=_config_first, reverse=True):
-                path.unlink()
-        for path in reversed(old):
-            os.replace(path, path.parent.parent / path.name)
-        self.drop_aside()
-
-    def drop_aside(self):
-        """Removes a run that was set aside; without its config.json it cannot return."""
-        for path in self._files_aside():
+        self.config_path.unlink(missing_ok=True)
+        files.sync(self.path)
+        first = self.checkpoint_path(0).name
+        old = [path for path in self.own_files() if path.stem != first]
+        for path in old:
             path.unlink()
-        for folder in self._own:
-            with contextlib.suppress(OSError):  # it is not there, or holds another's files
-                _aside(folder).rmdir()
+        for path in files.entries(self.checkpoints):
+            if path.stem == _NEW:
+                os.replace(path, path.with_name(first + path.suffix))
+        os.replace(self.new_config_path, self.config_path)
+        return len(old) + 1
 
     def settle(self):
-        """Ends a killed replacement: a new run with a checkpoint stays, or the old one returns."""
-        saved = any(
-            (self.checkpoints / f"ckpt-{n}.index").exists() for n in self.checkpoint_steps()
-        )
-        dropped = not (_aside(self.path) / self.config_path.name).exists()
-        if dropped or (self.config_path.exists() and saved):
-            self.drop_aside()
-        else:
-            self.bring_back()
-
-    def _files_aside(self):
-        """The files of a run that was set aside, config.json first."""
-        found = [
-            path
-            for folder, names in self._own.items()
-            for path in files.entries(_aside(folder))
-            if names.fullmatch(path.name)
-        ]
-        return sorted(found, key=_config_first)
+        """Completes a replacement that was killed, unless the old run is still whole."""
+        if self.new_config_path.exists() and not self.config_path.exists():
+            self.replace()
 
     # --------------------------------------------------------------------------------- config.json
 
     def check(self, config: TrainConfig):
-        """Refuses to go on with a run that was begun with other settings.
+        """Refuses to resume a run that was started with other settings.
 
         Raises:
-          UserError: the text names each field that differs, with both values.
+          UserError: the message names each field that differs, with both values.
         """
         if not os.path.lexists(self.config_path):
             self._check_empty()
             return
-        begun, _ = self.read_config()
-        differing = config.differences(begun)
-        if config.epochs < begun.epochs:
-            done = self._epochs_begun()
-            if config.epochs < done:
-                differing.append(f"`epochs` is {config.epochs}, and {done} are begun or done")
+        recorded, _ = self.read_config()
+        differing = config.differences(recorded)
+        if config.epochs < recorded.epochs:
+            epochs_started = self._epochs_started()
+            if config.epochs < epochs_started:
+                differing.append(
+                    f"`epochs` is {config.epochs}, and {epochs_started} are started or complete"
+                )
         if differing:
             resuming = f"gan-tf train --resume --run-dir {shlex.quote(str(self.path))}"
-            if config.epochs > begun.epochs:
+            if config.epochs > recorded.epochs:
                 resuming += f" --epochs {config.epochs}"
-            if begun.dataset.startswith(OWN_IMAGES):
+            if recorded.dataset.startswith(OWN_IMAGES):
                 resuming = "its own images and settings"
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing)}):"
-                f" resume it with {resuming}, or name another `run_dir`"
+                f" resume it with {resuming}, or choose another `run_dir`"
             )
 
     def _check_empty(self):
         if names := ", ".join(path.name for path in self.own_files()[:3]):
             raise UserError(
-                f"{self.path} holds {names} but no config.json, so it is not known to be a run:"
-                " name another `run_dir`, or move the files away"
+                f"{self.path} holds {names} but no config.json, so it may not be a run:"
+                " choose another `run_dir`, or move the files away"
             )
 
-    def _epochs_begun(self):
+    def _epochs_started(self):
         history = self.read_history()
         last_step = history[-1]["step"] if history else 0
-        return len(history) + (self.checkpoint_steps()[:1] > [last_step])
+        is_in_mid_epoch = max(self.checkpoint_steps(), default=0) > last_step
+        return len(history) + is_in_mid_epoch
 
     def is_finished(self, config: TrainConfig) -> bool:
-        """Tells, without any heavy import, whether nothing is left to do for this config.
+        """Returns whether this config has nothing left to compute, without any slow import.
 
         Raises:
           UserError: as for `check`.
         """
-        if not os.path.exists(self.config_path):  # unlike Path's, it never raises
+        if not os.path.exists(self.config_path):  # unlike Path.exists, this never raises
             return False
         self.check(config)
-        begun, _ = self.read_config()
-        if (config.epochs, config.dataset) != (begun.epochs, begun.dataset):
-            return False  # what is in another folder of pictures must be looked at
+        recorded, _ = self.read_config()
+        if (config.epochs, config.dataset) != (recorded.epochs, recorded.dataset):
+            return False  # another image folder may hold the same images, or not
         history = self.read_history()
-        made = (self.loss_curves_path, self.epochs_path, self.gif_path, self.report_path)
+        results = (self.loss_curves_path, self.epochs_path, self.gif_path, self.report_path)
         return (
             len(history) == config.epochs
             and history[-1]["step"] in self.checkpoint_steps()
             and config.epochs in self.snapshot_epochs()
-            and all(path.exists() for path in made)
+            and all(path.exists() for path in results)
         )
 
-    def write_config(self, config: TrainConfig, environment: dict):
-        """Records the choices of the run and what it runs on."""
+    def write_config(self, config: TrainConfig, environment: dict, path: Path | None = None):
+        """Records the settings of the run and its environment, by default in config.json."""
         record = {
             "format": FORMAT,
             "config": dataclasses.asdict(config),
             "environment": environment,
         }
-        with self.writing(self.config_path) as unfinished:
+        with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def read_config(self, any_format: bool = False) -> tuple[TrainConfig | None, dict]:
-        """Returns the choices of the run, and what it was begun on.
+        """Returns the settings of the run, and the environment in which it was started.
 
         Args:
-          any_format: find out only whether the folder holds a run of gan_tf, of any version; where
-            this version does not know the format, the choices are None.
+          any_format: accept a run of any version of gan_tf; the settings are None if this version
+            does not know their format.
 
         Raises:
-          UserError: there is no run in the folder, its config.json is damaged, or it is of a format
-            that this version does not know.
+          UserError: the folder holds no run, its config.json is damaged, or it has a format that
+            this version does not know.
         """
         try:
             record = json.loads(files.read_text(self.config_path))
-            choices, environment = still_known(record["config"]), record["environment"]
+            settings, environment = still_known(record["config"]), record["environment"]
             version, format = environment["gan_tf"], record.get("format", 1)
             known = {field.name for field in dataclasses.fields(TrainConfig)}
-            unknown = choices.keys() - known
+            unknown = settings.keys() - known
             if format in range(1, FORMAT + 1) and not unknown:
-                return TrainConfig(**choices), environment
+                return TrainConfig(**settings), environment
         except (FileNotFoundError, NotADirectoryError):
-            message = f"`run_dir` {self.path} holds no run (it has no config.json): name another"
+            message = f"`run_dir` {self.path} holds no run (no config.json): choose another"
             raise UserError(message) from None
         except OSError as error:
             raise UserError(f"cannot read {self.config_path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise UserError(
-                f"{self.config_path} is damaged, or not of gan_tf: {reason}: bring it back from a"
-                " copy, or name another `run_dir`"
+                f"{self.config_path} is damaged, or not of gan_tf ({reason}): restore it from a"
+                " backup, or choose another `run_dir`"
             ) from error
         if any_format:
             return None, environment
@@ -359,21 +339,21 @@ class RunDir:
         else:
             reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
         raise UserError(
-            f"{self.config_path} {reason}: go on with the run's own version, gan_tf {version},"
-            " or name another `run_dir`"
+            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version},"
+            " or choose another `run_dir`"
         )
 
     # -------------------------------------------------------------------------------------- tables
 
     def read_history(self, at_least: int = 0, columns=()) -> list[dict]:
-        """Returns the rows of history.csv, one per finished epoch, the first one first.
+        """Returns the rows of history.csv, one for each complete epoch, in order.
 
         Args:
-          at_least: how many epochs it must hold.
-          columns: names that must have a value in every row.
+          at_least: smallest allowed number of rows.
+          columns: names of columns that must have a value in every row.
 
         Raises:
-          UserError: it is damaged, or something is missing.
+          UserError: the file is damaged, or rows or columns are missing.
         """
         rows = self._read_rows(self.history_path)
         if (
@@ -383,29 +363,29 @@ class RunDir:
             or any(row.get(name) is None for row in rows for name in ("step", *columns))
         ):
             raise UserError(
-                f"{self.history_path} has lost rows or columns, or is damaged: bring it back from a"
-                " copy, or add `overwrite` to start again from epoch 0"
+                f"{self.history_path} has lost rows or columns, or is damaged: restore it from a"
+                " backup, or add `overwrite` to start again from epoch 0"
             )
         return rows
 
     def read_evaluation(self) -> list[dict]:
-        """Returns the rows of evaluation.csv, one per evaluated epoch, in order.
+        """Returns the rows of evaluation.csv, one for each evaluated epoch, in order.
 
         Raises:
-          UserError: it is damaged.
+          UserError: the file is damaged.
         """
         rows = self._read_rows(self.evaluation_path)
         if rows is None or any(row.get(name) is None for row in rows for name in ("epoch", "fcd")):
-            raise UserError(f"{self.evaluation_path} is damaged: remove it, or bring it back")
+            raise UserError(f"{self.evaluation_path} is damaged: remove it, or restore it")
         return sorted(rows, key=lambda row: row["epoch"])
 
     def write_evaluation(self, rows: list[dict]):
-        """Puts evaluation.csv in place anew."""
+        """Writes evaluation.csv, replacing the old file as a whole."""
         with self.writing(self.evaluation_path) as unfinished:
             write_table(unfinished, rows)
 
     def best_evaluated_epoch(self) -> int | None:
-        """Returns the epoch with the lowest FCD, even if its generator is not kept."""
+        """Returns the epoch with the lowest FCD, even if it has no snapshot."""
         return best_epoch(self.read_evaluation())
 
     def best_kept_epoch(self) -> int | None:
@@ -422,7 +402,7 @@ class RunDir:
             return None
 
     def write_history(self, rows: list[dict]):
-        """Puts history.csv in place anew: the file is small, and so no row can be torn."""
+        """Writes history.csv, replacing the small file as a whole so that no row is cut short."""
         with self.writing(self.history_path) as unfinished:
             write_table(unfinished, rows)
 
@@ -441,39 +421,41 @@ def load_config(run_dir) -> TrainConfig:
 
 
 def best_epoch(rows: list[dict]) -> int | None:
-    """Returns the epoch with the lowest FCD among rows of evaluation.csv; None without rows."""
+    """Returns the epoch with the lowest FCD among rows of evaluation.csv, or None."""
     return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
 
 
-def check_output(path, ours=()):
-    """Refuses to write over a file that a run needs, or over what is no file.
+def check_output(path, replaceable=()):
+    """Refuses an output path that is a file which a run needs, or is not a regular file.
 
     Args:
-      path: the file that a user has named.
-      ours: names of a run's files that the command may make anew.
+      path: the path that the user gave.
+      replaceable: names of a run's files that the command may replace.
 
     Raises:
-      UserError: says what is in the way.
+      UserError: the message says why the path is refused.
     """
     files.check_target(path)
     for place in Path(os.path.abspath(path)), Path(os.path.realpath(path)):
         for run in RunDir(place.parent), RunDir(place.parent.parent):
-            if run.has_file(place) and place.name not in ours:
-                raise UserError(f"{path} is a file of the run in {run.path}: name another `output`")
+            if run.has_file(place) and place.name not in replaceable:
+                raise UserError(
+                    f"{path} is a file of the run in {run.path}: choose another `output`"
+                )
 
 
 def read_table(path) -> list[dict]:
-    """Returns the rows of a CSV with a header; nothing where there is no file.
+    """Returns the rows of a CSV file with a header; no rows if the file does not exist.
 
-    A spreadsheet may have saved it: with a byte order mark, or with semicolons between the cells
-    and commas in the numbers.
+    The file may have been saved by a spreadsheet program: with a byte order mark, or with
+    semicolons between cells and decimal commas.
 
     Returns:
-      A dict for each row: numbers, or None where a cell is empty or no finite number.
+      A dict for each row; a cell that is empty or not a finite number is None.
 
     Raises:
-      OSError: it cannot be read.
-      ValueError, csv.Error: it is no such table.
+      OSError: the file cannot be read.
+      ValueError, csv.Error: the file is not such a table.
     """
     try:
         text = files.read_text(path)
@@ -492,7 +474,7 @@ def read_table(path) -> list[dict]:
 
 
 def write_table(path, rows: list[dict]):
-    """Writes rows under a header of all their names; a cell is empty where a row lacks one."""
+    """Writes rows below a header with all their keys; missing values become empty cells."""
     columns = dict.fromkeys(name for row in rows for name in row)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
@@ -514,14 +496,6 @@ def _value(name, cell):
 
 
 def _numbers(folder, pattern):
-    """Maps the number in each name of a folder that fits a pattern to its path."""
+    """Maps the number in each file name that matches a pattern to the path."""
     names = ((re.fullmatch(pattern, path.name), path) for path in files.entries(folder))
     return {int(match[1]): path for match, path in names if match}
-
-
-def _aside(folder):
-    return folder / _ASIDE
-
-
-def _config_first(path):
-    return path.name != "config.json"

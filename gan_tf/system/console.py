@@ -1,4 +1,4 @@
-"""What a terminal, or a log file, shows of a training run."""
+"""Output to the terminal or a log file, and the import of TensorFlow without its messages."""
 
 import contextlib
 import errno
@@ -10,14 +10,14 @@ import tempfile
 
 from gan_tf.system.errors import RunFailed, UserError
 
-# For an output that is not UTF-8: what the program's own texts have beyond ASCII.
+# Replacements, where the output is not UTF-8, for the non-ASCII characters of our own messages.
 _STAND_INS = str.maketrans({"é": "e", "−": "-"})
 _is_quiet = False
 
 
 @contextlib.contextmanager
 def quiet():
-    """Within its block nothing is printed and no bar is shown."""
+    """Suppresses all output and progress bars within its block."""
     global _is_quiet
     _is_quiet = True
     try:
@@ -27,33 +27,35 @@ def quiet():
 
 
 def say(text: str):
-    """Prints a line at once.
+    """Prints a line without buffering.
 
-    After the reader has gone (`| head`, a closed terminal) the run continues in silence.
+    If the reader is gone (`| head`, a closed terminal), the run continues in silence.
 
     Raises:
-      RunFailed: standard output takes no more, as on a full disk.
+      RunFailed: standard output cannot be written to, as on a full disk.
     """
     if _is_quiet:
         return
     try:
         print(_printable(text), flush=True)
     except OSError as error:
-        # Python writes what is left once more at its end.
+        # Python tries to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno not in (errno.EPIPE, errno.EIO):
             reason = f"cannot write to standard output: {error.strerror}"
-            raise RunFailed(f"{reason}; send it elsewhere, and run the command again") from error
+            raise RunFailed(
+                f"{reason}; redirect it elsewhere, and run the command again"
+            ) from error
 
 
 def say_json(value):
-    """Prints a value as JSON that every parser takes; a number that is not finite becomes null."""
+    """Prints a value as standard JSON; a number that is not finite becomes null."""
     finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
     say(json.dumps(finite, indent=2, allow_nan=False))
 
 
 def _printable(text):
-    """Returns a text with a stand-in for each character that standard output cannot write."""
+    """Replaces each character of a text that standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
@@ -67,14 +69,14 @@ def _on_a_terminal():
 
 
 def bar(items, what: str):
-    """Returns an iterator over a list that shows its progress; on a terminal only."""
-    from tqdm import tqdm  # here, as commands that show no bar need none of it
+    """Returns an iterator over a list that shows a progress bar on a terminal."""
+    from tqdm import tqdm  # not at the top: most commands show no bar
 
     return tqdm(items, desc=what, leave=False, disable=not _on_a_terminal())
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
-    """Returns a tqdm bar for one epoch, counted in images; it shows on a terminal only."""
+    """Returns a tqdm bar that counts the images of an epoch; shown on a terminal only."""
     from tqdm import tqdm
 
     return tqdm(
@@ -89,7 +91,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
 
 
 def show_step(bar, step: int, steps: int, metrics: dict):
-    """Shows where in the epoch a run is, and its latest losses, beside the bar."""
+    """Shows the position within the epoch, and the latest losses, beside the bar."""
     bar.set_postfix_str(
         f"batch {step}/{steps}, G {float(metrics['generator_loss']):.3f},"
         f" D {float(metrics['discriminator_loss']):.3f}"
@@ -97,7 +99,7 @@ def show_step(bar, step: int, steps: int, metrics: dict):
 
 
 def print_epoch(row: dict, epochs: int):
-    """Prints a row of the history: losses, D(x), D(G(z)), speed, and the time left at it."""
+    """Prints a row of history.csv: losses, D(x), D(G(z)), speed, and the estimated time left."""
     epoch = row["epoch"]
     line = (
         f"epoch {epoch:2}/{epochs}:"
@@ -115,7 +117,7 @@ def print_epoch(row: dict, epochs: int):
 
 
 def say_finished(folder, epochs: int):
-    """Says of a run that nothing is left to do."""
+    """Reports that a run has nothing left to do."""
     say(f"{folder} is finished: {epochs} epochs; for more raise --epochs")
 
 
@@ -128,18 +130,18 @@ def _duration(seconds):
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its greetings on standard error.
+    """Imports TensorFlow without its messages on standard error.
 
-    With TensorFlow 2.21 these are four to seven lines. Native code writes some of them before it
-    looks at any log level, so the descriptor itself is turned away while the import runs. What
-    fails still shows: as an exception, or, where native code crashes, by faulthandler.
+    TensorFlow 2.21 prints four to seven lines. Its native code prints some of them before it reads
+    the log level, so the file descriptor itself is redirected during the import. A failure is
+    still shown: by an exception, or by faulthandler if native code crashes.
 
     Raises:
-      UserError: a variable asks TensorFlow for Keras 2, or there is no folder for temporary files.
+      UserError: a variable selects Keras 2, or there is no folder for temporary files.
     """
     if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
         raise UserError(
-            "the environment variable TF_USE_LEGACY_KERAS asks for Keras 2, and gan_tf needs"
+            "the environment variable TF_USE_LEGACY_KERAS selects Keras 2, and gan_tf needs"
             " Keras 3: unset it before TensorFlow is imported"
         )
     if "tensorflow" in sys.modules:
@@ -152,12 +154,12 @@ def import_tensorflow():
             " environment variable TMPDIR to a folder that can"
         ) from error
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _standard_error_turned_away():
+    with _standard_error_redirected():
         import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
-def _standard_error_turned_away():
+def _standard_error_redirected():
     try:
         terminal = os.dup(2)
     except OSError:  # a program without standard error
@@ -165,13 +167,13 @@ def _standard_error_turned_away():
         return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    reported = faulthandler.is_enabled()  # a notebook or pytest has enabled it for itself
-    if not reported:
+    was_enabled = faulthandler.is_enabled()  # by a notebook or pytest
+    if not was_enabled:
         faulthandler.enable(terminal)
     try:
         yield
     finally:
-        if not reported:
+        if not was_enabled:
             faulthandler.disable()
         os.dup2(terminal, 2)
         os.close(terminal)

@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on beside its config: versions, threads, oneDNN, processor."""
+"""The environment that affects the numbers of a run: versions, threads, oneDNN, processor."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ import tensorflow as tf
 from gan_tf._version import __version__
 from gan_tf.system.errors import UserError
 
-# Another value of one of these may change the last bits of a result. What an older run did not
-# record had this value.
-DECIDING = {
+# A change of any of these may change the last bits of the results. The values are those of runs
+# that are too old to have recorded them.
+UNRECORDED = {
     "tensorflow": None,
     "threads": None,
     "onednn": True,
@@ -24,17 +24,17 @@ DECIDING = {
     "replicas": 1,
     "processor": None,
 }
-# What a processor has of these, by the names of Linux, makes TensorFlow use oneDNN unasked.
-_ONEDNN_UNASKED = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-# Any of these computes bfloat16 by instructions of its own.
+# TensorFlow uses oneDNN by default on a processor with any of these features, as Linux names them.
+_ONEDNN_BY_DEFAULT = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
+# A processor with any of these features has instructions for bfloat16.
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def describe(replicas: int = 1) -> dict:
-    """Returns the environment of this process, as it goes into config.json.
+    """Returns the environment of this process, as recorded in config.json.
 
     Args:
-      replicas: into how many shares each batch is divided.
+      replicas: number of shares that each batch is divided into.
     """
     return {
         "gan_tf": __version__,
@@ -54,43 +54,44 @@ def describe(replicas: int = 1) -> dict:
     }
 
 
-def differences(here: dict, there: dict) -> list[str]:
-    """Returns a text for each part of two environments that may change the last bits."""
+def differences(environment: dict, recorded: dict) -> list[str]:
+    """Describes each difference of two environments that may change the last bits of results."""
+    before = UNRECORDED | recorded
     return [
-        f"{name} is {here[name]}, was {there.get(name, unrecorded)}"
-        for name, unrecorded in DECIDING.items()
-        if here[name] != there.get(name, unrecorded)
+        f"{name} is {environment[name]}, was {before[name]}"
+        for name in UNRECORDED
+        if environment[name] != before[name]
     ]
 
 
 def hints(precision: str, features: set[str]) -> list[str]:
-    """Returns a line for each setting that makes a run slow on this processor.
+    """Returns a line of advice for each setting that makes a run slow on this processor.
 
     Args:
       precision: "float32" or "bfloat16", as in `TrainConfig`.
-      features: of the processor, as `processor_features` returns them.
+      features: those of the processor, from `processor_features`.
     """
     lines = []
     if precision == "bfloat16" and features and not features & BFLOAT16:
         lines.append(
-            "this processor has no instructions for bfloat16 and is faster with --precision float32"
+            "this processor has no instructions for bfloat16: it is faster with --precision float32"
         )
-    if "avx2" in features and not features & _ONEDNN_UNASKED and not _onednn_setting():
+    if "avx2" in features and not features & _ONEDNN_BY_DEFAULT and not _onednn_setting():
         lines.append(
-            "TensorFlow leaves oneDNN off on this processor: set the environment variable"
-            " TF_ENABLE_ONEDNN_OPTS=1, and a run takes about two thirds of the time"
+            "TensorFlow does not use oneDNN on this processor by default: set the environment"
+            " variable TF_ENABLE_ONEDNN_OPTS=1, and a run takes about two thirds of the time"
         )
     return lines
 
 
 @contextlib.contextmanager
 def require_keras():
-    """Refuses Keras settings that the networks are not written for; sets a dtype policy aside.
+    """Refuses Keras settings that the networks do not support, and suspends a dtype policy.
 
-    A policy that a program has set for its own models does not reach those made in the block.
+    A policy that a program has set for its own models does not affect models built in the block.
 
     Raises:
-      UserError: names the setting, and what it must be.
+      UserError: the message names the setting and the value that it must have.
     """
     settings = {
         "backend": (tf.keras.backend.backend(), "tensorflow"),
@@ -112,14 +113,14 @@ def require_keras():
 
 
 def _threads():
-    """How many threads compute one operation; TensorFlow starts as many as there are cores."""
+    """Returns the number of threads that compute one operation; by default that of the cores."""
     by_variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     by_program = tf.config.threading.get_intra_op_parallelism_threads()
     return by_program or (int(by_variable) if by_variable.isdigit() else 0) or usable_cores()
 
 
 def usable_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
@@ -131,7 +132,7 @@ def processor() -> str:
 
 
 def processor_features() -> set[str]:
-    """Returns the names of the processor's features as Linux tells them; elsewhere none."""
+    """Returns the processor's features as Linux names them; on other systems none."""
     return {*(_cpuinfo("flags") or _cpuinfo("Features")).split()}  # x86 or Arm
 
 

@@ -1,24 +1,24 @@
-"""How the program says no: whose fault it is decides the exit code.
+"""Errors with a message for the user, and the exit code that each one stands for.
 
-A text names an argument as Python does, in backticks: `batch_size`. The command line spells it as
-the flag that its user has typed: --batch-size.
+A message names an argument as in Python, in backticks: `batch_size`. The command line replaces it
+by the flag: --batch-size.
 """
 
 import re
 
 
 class UserError(ValueError):
-    """A mistake in what was asked for; one line that says what to change. Exit code 2."""
+    """A mistake of the user; the one-line message says what to change. Exit code 2."""
 
 
 class RunFailed(RuntimeError):
-    """What cannot go on, though it was asked for well; one line that says why. Exit code 1."""
+    """A failure that is no mistake of the user; the one-line message says why. Exit code 1."""
 
 
 def one_line(error: BaseException) -> str:
-    """Returns another library's error as its type and the first line of its text.
+    """Returns the type of another library's error and the first line of its message.
 
-    What stands in backticks there is no argument of this program.
+    Backticks are replaced, as they do not mark an argument of gan_tf there.
     """
     first_line, _, _ = str(error).strip().partition("\n")
     return f"{type(error).__name__}: {first_line[:300]}".replace("`", "'")
@@ -30,6 +30,6 @@ def flag(name: str) -> str:
 
 
 def with_flags(text: str) -> str:
-    """Returns an error's text with each argument in backticks spelt as a flag."""
+    """Returns a message with each argument in backticks replaced by its flag."""
     text = text.replace("`waypoints`", "--from and --to")
     return re.sub(r"`([a-z][a-z0-9_]*)`", lambda match: flag(match[1]), text)

@@ -1,4 +1,4 @@
-"""A file appears under its name whole or not at all."""
+"""File access: complete files only, checked names, sizes and errors."""
 
 import contextlib
 import errno
@@ -8,39 +8,35 @@ import re
 import stat
 import sys
 import warnings
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from gan_tf.system.errors import RunFailed, UserError
 
-# The name of a file that is being written: the process, and the name that it will have.
+# The temporary name of a file: the process that writes it, and its final name.
 _UNFINISHED = ".unfinished-{}-{}"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, `ulimit -f`
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota used up, `ulimit -f`
 _DIGEST = hashlib.sha256().digest_size
-_LONGEST_NAME = 255 - 40  # bytes, of every common file system, less those of an unfinished name
-_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
-    f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)
-}
-# TensorFlow writes to a path with one of these, but reads it as a pattern, and finds nothing.
+_LONGEST_NAME = 255 - 40  # bytes: the limit of all common file systems, less the temporary prefix
+# TensorFlow can write to a path with one of these, but reads it as a pattern and finds no file.
 _PATTERN_CHARACTERS = "[" if os.name == "nt" else "[\\"
 
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Gives a temporary path in the same folder; what was written there is put in place at the end.
+    """Yields a temporary path in the same folder, and renames the file when the block ends.
 
-    The content reaches the disk before the name does, so that a killed process or a lost power
-    supply leaves the old file or the new one, never half of one. After an error nothing is left.
-    A symbolic link stays one: the file that it names is written.
+    The content is flushed to the disk before the file is renamed. After a kill or a power failure
+    there is the old file or the new one, never a part of one. After an error the temporary file is
+    removed. If the path is a symbolic link, its target is written.
 
     Args:
-      path: where the finished file goes; its folder is made if need be.
+      path: final path of the file; its folder is created if necessary.
 
     Yields:
-      A `Path` with the same suffix, to be written by the caller.
+      A `Path` with the same suffix, which the caller writes.
 
     Raises:
-      UserError: the folder cannot be made or written to, or something else than a file has the
-        name.
+      UserError: the folder cannot be created or written to, or the path is not a regular file.
       RunFailed: the disk is full.
     """
     check_target(path)
@@ -69,31 +65,31 @@ def written_whole(path):
 
 
 def keep(path, content: bytes):
-    """Writes a file that only saves time later, such as a cache; a failure is only a warning.
+    """Writes a cache file; a failure is only a warning.
 
     Args:
-      path: as for `written_whole`.
-      content: of the whole file.
+      path: path of the file.
+      content: content of the file.
     """
     try:
         with written_whole(path) as unfinished:
             unfinished.write_bytes(content)
     except (UserError, RunFailed) as error:
-        # Without the file's name, so that Python shows it once for all files of a folder.
+        # Without the file name, so that Python shows one warning for all files of a folder.
         reason = f" ({error.__cause__.strerror})" if error.__cause__ else ""
         warnings.warn(
-            f"cannot write to {Path(path).parent}{reason}: what it would keep is computed again"
-            " every time"
+            f"cannot write to {Path(path).parent}{reason}: what would be kept there is computed"
+            " again every time"
         )
 
 
 def keep_checked(path, content: bytes):
-    """Does what `keep` does, with the SHA-256 of the content behind it, for `read_checked`."""
+    """Writes a cache file, as `keep` does, with a SHA-256 at its end for `read_checked`."""
     keep(path, content + hashlib.sha256(content).digest())
 
 
 def read_checked(path, at_most: int) -> bytes | None:
-    """Returns what `keep_checked` has written; None where it is damaged, foreign, or not there."""
+    """Returns the content that `keep_checked` wrote; None if the file is damaged or missing."""
     try:
         whole = read_bytes(path, at_most)
     except (OSError, ValueError):
@@ -103,11 +99,11 @@ def read_checked(path, at_most: int) -> bytes | None:
 
 
 def remove_unfinished(folder, names: re.Pattern):
-    """Removes what a killed process was still writing in a folder.
+    """Removes the temporary files that a killed process has left in a folder.
 
     Args:
-      folder: where to look; not below it.
-      names: of finished files that are ours to write; a temporary file of another one stays.
+      folder: path of the folder; its subfolders are not searched.
+      names: pattern of the final names; other temporary files stay.
     """
     for path in entries(folder):
         match = re.fullmatch(_UNFINISHED.format(r"\d+", "(.*)").replace(".", r"\.", 1), path.name)
@@ -116,10 +112,10 @@ def remove_unfinished(folder, names: re.Pattern):
 
 
 def entries(folder) -> list[Path]:
-    """Returns what is in a folder, in order of the names; nothing where there is no folder.
+    """Returns the paths in a folder, sorted by name; none if there is no such folder.
 
     Raises:
-      UserError: the folder cannot be read. `Path.glob` would find nothing there, and say nothing.
+      UserError: the folder cannot be read. `Path.glob` would silently find nothing.
     """
     try:
         return sorted(Path(folder, name) for name in os.listdir(folder))
@@ -130,96 +126,74 @@ def entries(folder) -> list[Path]:
 
 
 def check_target(path):
-    """Refuses a name for a file to write that no system takes, or that is no file's.
+    """Refuses a path for a new file if its name is invalid or belongs to something else.
 
     Raises:
-      UserError: says why.
+      UserError: the message says why.
     """
     check_name(path)
     if os.path.isdir(path):
         raise UserError(f"{path} is a folder: name a file to write")
     if os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"{path} is not a regular file: name another one to write")
+        raise UserError(f"{path} is not a regular file: choose another name")
 
 
 def check_name(path):
-    """Refuses a name that no system takes: an empty one, one with a NUL, one that is no text.
+    """Refuses a name that is empty, too long, not text, or that systems or locales do not allow.
 
     Raises:
-      UserError: says which.
+      UserError: the message says why.
     """
     text = os.fspath(path)
     if not isinstance(text, str):
         raise UserError(f"a name must be text, not {text!r}")
     if text == "":
-        raise UserError("an empty name is no file and no folder: is a shell variable unset?")
+        raise UserError("the name of a file or folder is empty: is a shell variable unset?")
     try:
-        written = os.fsencode(text)
-        utf_8 = text.encode("utf-8")
+        is_utf_8 = os.fsencode(text) == text.encode("utf-8")  # as TensorFlow encodes it
     except UnicodeEncodeError:
+        is_utf_8 = False
+    if not is_utf_8:
         raise UserError(
-            f"the name {text!a} cannot be written in this locale: choose another, or set"
-            " PYTHONUTF8=1"
-        ) from None
-    if b"\0" in written:
-        raise UserError(f"the name {text!a} has a NUL byte in it")
+            f"the name {text!a} is not UTF-8 in this locale: choose another, or set PYTHONUTF8=1"
+        )
+    if "\0" in text:
+        raise UserError(f"the name {text!a} contains a NUL byte")
     longest = max(text.split(os.sep), key=len)
     if len(os.fsencode(longest)) > _LONGEST_NAME:
         raise UserError(f"the name {longest[:20]!a}... has more than {_LONGEST_NAME} bytes")
-    if os.name == "nt" and (part := windows_forbids(text)):
-        raise UserError(f"Windows does not allow the name {part!a}: choose another")
-    if written != utf_8 and os.name != "nt":  # TensorFlow would write to the second one
-        raise UserError(
-            f"the name {text!a} is written otherwise in this locale than in UTF-8, which TensorFlow"
-            " uses: choose another, or set PYTHONUTF8=1"
-        )
-
-
-def windows_forbids(path: str) -> str | None:
-    """Returns the first part of a path that Windows takes for something else, or refuses.
-
-    Source: learn.microsoft.com/windows/win32/fileio/naming-a-file. A colon would write into a
-    hidden stream of another file.
-    """
-    whole = PureWindowsPath(path)
-    for part in whole.parts[1 if whole.anchor else 0 :]:
-        ends_wrongly = part[-1] in ". " and part not in (".", "..")
-        device = part.split(".")[0].rstrip().upper() in _WINDOWS_DEVICES
-        if ends_wrongly or device or any(char in '<>:"|?*' or char < " " for char in part):
-            return part
-    return None
 
 
 def check_tensorflow_name(path):
-    """Refuses a name that TensorFlow could write to but never read again.
+    """Refuses a path that TensorFlow could write to but not read.
 
     Raises:
-      UserError: says which character stands in the way.
+      UserError: the message names the character that causes this.
     """
     check_name(path)
     for character in _PATTERN_CHARACTERS:
         if character in os.fspath(path):
             raise UserError(
-                f"the name {os.fspath(path)!a} has a {character} in it, which TensorFlow takes for"
-                " a pattern: choose another"
+                f"the name {os.fspath(path)!a} contains {character}, which TensorFlow reads as part"
+                " of a pattern: choose another"
             )
 
 
 def read_text(path, at_most: int = 10_000_000) -> str:
-    """Returns the text of a regular UTF-8 file, of at most so many bytes.
+    """Returns the text of a regular UTF-8 file of at most `at_most` bytes.
 
     Raises:
-      OSError, ValueError: as for `read_bytes`, or it is not UTF-8.
+      OSError, ValueError: as for `read_bytes`, or the file is not UTF-8.
     """
     return read_bytes(path, at_most).decode("utf-8")
 
 
 def read_bytes(path, at_most: int) -> bytes:
-    """Returns the content of a regular file of at most so many bytes.
+    """Returns the content of a regular file of at most `at_most` bytes.
 
     Raises:
-      OSError: it cannot be read.
-      ValueError: it is larger, or a device or pipe, which might never end.
+      OSError: the file cannot be read.
+      ValueError: it is larger, or a device or a pipe, which might never end.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -230,30 +204,30 @@ def read_bytes(path, at_most: int) -> bytes:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Tells whether a disk, or what the user may have of it, is full."""
+    """Returns whether an error means that the disk is full or a limit is reached."""
     return error.errno in _FULL
 
 
 def disk_full(path, needed: int | None = None) -> RunFailed:
-    """Returns the error to raise where there is no space for a file of `needed` bytes."""
+    """Returns the error to raise if there is no space for a file of `needed` bytes."""
     amount = f"{needed / 1e6:.0f} MB" if needed else "space"
     return RunFailed(
-        f"no space left to write {path}: free {amount} (the disk is full, or your share of it, or"
-        " ulimit -f is too low), then run the command again"
+        f"no space left to write {path}: free {amount} (the disk or your quota is full,"
+        " or ulimit -f is too low), then run the command again"
     )
 
 
 def sync(path):
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Flushes a file, or the list of names of a folder, to the disk."""
     folder = Path(path).is_dir()
     if folder and sys.platform == "win32":
-        return  # Windows cannot open a folder; its file system journals names by itself
-    # Windows flushes a file only if it is open for writing.
+        return  # Windows cannot open a folder; its file system keeps a journal of names
+    # Windows flushes a file only if it was opened for writing.
     descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
     except OSError as error:
         if not (folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
-            raise  # a network file system may not know how to flush a folder
+            raise  # some network file systems cannot flush a folder
     finally:
         os.close(descriptor)

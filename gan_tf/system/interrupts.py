@@ -1,13 +1,13 @@
-"""The first Ctrl-C or SIGTERM asks a run to save and stop; the second one stops it at once."""
+"""Signals: the first Ctrl-C or SIGTERM lets a run save and stop, the second stops it at once."""
 
 import signal
 import threading
 
 
 class StopRequest:
-    """While its `with` block runs, signals set `received` to their number instead of ending it.
+    """Records the first signal during its `with` block in `received` instead of stopping there.
 
-    Python delivers signals to the main thread only: elsewhere nothing is caught.
+    Python delivers signals to the main thread only; in another thread nothing is recorded.
     """
 
     def __init__(self):
@@ -31,7 +31,7 @@ class StopRequest:
             self.obey()
 
     def obey(self):
-        """Raises KeyboardInterrupt after Ctrl-C, SystemExit(143) after SIGTERM, else nothing."""
+        """Raises KeyboardInterrupt after Ctrl-C, or SystemExit(143) after SIGTERM."""
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt
         if self.received == signal.SIGTERM:

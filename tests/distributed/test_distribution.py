@@ -252,7 +252,7 @@ def test_fifty_steps_of_two_workers_equal_those_of_one_process(tmp_path):
     # Worker 0 alone writes and reports.
     assert any("epoch 50/50" in line for line in workers.lines(0))
     one, two = workers.name(0), workers.name(1)
-    assert workers.lines(1) == [f"{two} of 2: {one} writes the run, and reports on it"]
+    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
     assert [*(tmp_path / "two").glob("events*")][1:] == []
 
 
@@ -359,7 +359,7 @@ def test_a_death_at_any_moment_ends_the_other_within_a_minute(tmp_path, victim, 
         (0, "have_no_images()", [2, 1], "no such data"),
     ],
 )
-def test_what_does_not_fit_is_said_by_all_before_the_first_step(
+def test_what_does_not_fit_is_reported_by_all_before_the_first_step(
     tmp_path, index, special, codes, message
 ):
     with Workers(tmp_path / "run", 2, *SHORT, "--epochs=1", special={index: special}) as workers:

@@ -31,7 +31,7 @@ class State:
     def variables(self):
         gan = self.gan
         keras_variables = (
-            *gan.generator.variables,  # with Dropout's seeds, which Keras counts among them
+            *gan.generator.variables,  # including the seeds of Dropout
             *gan.discriminator.variables,
             *gan.generator_optimizer.variables,
             *gan.discriminator_optimizer.variables,
@@ -50,7 +50,7 @@ def assert_equal(values, expected):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A run's folder with the checkpoints of steps 9 and 10, and what they hold, newest first."""
+    """A run folder with the checkpoints of steps 9 and 10, and their values, newest first."""
     run = RunDir(tmp_path_factory.mktemp("run"))
     state = State(seed=1)
     older = state.values()
@@ -73,7 +73,7 @@ def _state():
 
 @pytest.fixture
 def state(_state):
-    """What a checkpoint is restored into; nothing of the test before is left in it."""
+    """The object that checkpoints are restored into, with fresh values."""
     _state.fill(seed=3)
     return _state
 
@@ -123,7 +123,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, sta
 @pytest.mark.filterwarnings("ignore:.*cannot be read")
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.campaign)])
 def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices, count):
-    """It may lie where nothing is read, and then the checkpoint is restored as it was saved."""
+    """If the bit is in a place that is not read, the checkpoint is restored as it was saved."""
     for _ in range(count):
         path = run.checkpoints / random_choices.choice(
             ["ckpt-10.index", "ckpt-10.data-00000-of-00001"]
@@ -183,16 +183,16 @@ def another_shape(_):
 
 
 @pytest.mark.parametrize("layout", [one_more_variable, one_variable_less, another_shape])
-def test_another_layout_is_told_as_such_and_never_as_damaged(run, state, layout):
-    """A user who is told of damage would delete a healthy run."""
+def test_another_layout_is_named_as_such_and_never_as_damaged(run, state, layout):
+    """A user might delete a healthy run that is called damaged."""
     before = contents(run.path)
     with pytest.raises(UserError) as refused:
         checkpoints.restore_newest(layout(state), run)
-    said = str(refused.value)
-    assert "ckpt-10 is whole, but holds other variables" in said
-    assert str(run.config_path) in said and "\n" not in said
+    message = str(refused.value)
+    assert "ckpt-10 is whole, but holds other variables" in message
+    assert str(run.config_path) in message and "\n" not in message
     for word in ["damaged", "cannot be read", "overwrite", "copy"]:
-        assert word not in said
+        assert word not in message
     assert contents(run.path) == before
 
 

@@ -1,4 +1,3 @@
-import imageio.v3 as imageio
 import numpy as np
 from PIL import Image
 
@@ -41,20 +40,6 @@ def test_a_caption_is_below_the_image():
     np.testing.assert_array_equal(captioned[:50], pixels)
     assert captioned[50:].max() == 255
     assert (captioned != images.with_caption(pixels, "epoch 8")).any()
-
-
-def test_a_gif_keeps_its_frames_and_times_and_loops(tmp_path):
-    path = tmp_path / "film.gif"
-    frames = [np.full([10, 20], level, np.uint8) for level in (0, 100, 200)]
-    images.write_gif(path, frames, frame_ms=120, hold_ms=900)
-    np.testing.assert_array_equal(imageio.imread(path, mode="L"), frames)
-    with Image.open(path) as film:
-        durations = []
-        for index in range(film.n_frames):
-            film.seek(index)
-            durations.append(film.info["duration"])
-        assert film.info["loop"] == 0
-    assert durations == [120, 120, 900]
 
 
 def test_a_gif_of_one_frame_is_held(tmp_path):

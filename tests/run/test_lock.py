@@ -17,7 +17,7 @@ with FolderLock(sys.argv[1]):
     print("held", flush=True)
     input()
 """
-only_one_holder_is_told = pytest.mark.skipif(
+can_read_a_locked_file = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows lets nobody read what is locked"
 )
 
@@ -41,7 +41,7 @@ def test_a_second_process_is_refused_and_kill_frees_the_folder(tmp_path):
             lock.check()
 
 
-@only_one_holder_is_told
+@can_read_a_locked_file
 def test_the_lock_names_its_holder_until_it_is_freed(tmp_path):
     with FolderLock(tmp_path):
         assert (tmp_path / NAME).read_text() == str(os.getpid())
@@ -92,7 +92,7 @@ def test_a_file_system_without_locks_is_refused_and_a_lock_lost_on_one_ends_the_
         monkeypatch.setattr("portalocker.portalocker.LOCKER", refuse)
         with pytest.raises(RunFailed, match="moved, removed or taken over"):
             lock.check()
-    with pytest.raises(UserError, match=r"without locks \(Function not implemented\): name a"):
+    with pytest.raises(UserError, match=r"without locks \(Function not implemented\): choose a"):
         with FolderLock(tmp_path):
             pytest.fail("nothing is locked")
 

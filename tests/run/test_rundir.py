@@ -29,13 +29,8 @@ def test_the_config_is_read_back_as_it_was(tmp_path):
     choices = dict(epochs=7, learning_rate=0.1 + 0.2, max_images=100, snapshot_epochs=[3, 5])
     run = begun(tmp_path, **choices)
     assert run.read_config() == (TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
-
-
-def test_the_config_is_plain_json(tmp_path):
-    record = json.loads(begun(tmp_path).config_path.read_text())
-    assert record["format"] == rundir.FORMAT == 2
-    assert record["config"]["batch_size"] == 64
-    assert record["environment"] == {"threads": 2, "gan_tf": "2.0.0"}
+    record = json.loads(run.config_path.read_text())
+    assert record["format"] == rundir.FORMAT == 2 and record["config"]["batch_size"] == 64
 
 
 def test_a_run_without_a_format_number_is_of_format_1_and_goes_on(tmp_path):
@@ -54,12 +49,12 @@ def test_a_run_of_a_format_to_come_is_refused_with_both_versions(tmp_path):
     before = contents(tmp_path)
     with pytest.raises(UserError) as refused:
         run.check(TrainConfig())
-    said = str(refused.value)
+    message = str(refused.value)
     assert (
-        "config.json is of format 99" in said
-        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in said
+        "config.json is of format 99" in message
+        and f"gan_tf {gan_tf.__version__} knows 1 to 2" in message
     )
-    assert "gan_tf 7.5.0" in said and "damaged" not in said
+    assert "gan_tf 7.5.0" in message and "damaged" not in message
     assert contents(tmp_path) == before
 
 
@@ -86,7 +81,7 @@ def test_a_field_that_was_dropped_stops_only_runs_that_used_it(tmp_path, name, u
         run.check(TrainConfig())
 
 
-@pytest.mark.parametrize("format", [0, -1, None, "2", [2], 1.5])
+@pytest.mark.parametrize("format", [0, "2", [2]])
 def test_a_format_that_is_no_number_of_one_is_refused(tmp_path, format):
     run = begun(tmp_path)
     change_record(run, format=format)
@@ -101,29 +96,16 @@ def test_the_same_settings_pass_and_a_run_may_grow_or_move(tmp_path):
     run.check(TrainConfig(epochs=4, snapshot_epochs=[1, 2, 4]))
 
 
-def test_every_setting_that_differs_is_named_with_both_values(tmp_path):
-    run = begun(tmp_path, epochs=5, batch_size=32, seed=1, dataset="mnist")
-    with pytest.raises(UserError) as refused:
-        run.check(TrainConfig(epochs=4, batch_size=16, learning_rate=0.5, dataset="kmnist", seed=1))
-    for difference in [
-        "`batch_size` is 16, was 32",
-        "`learning_rate` is 0.5, was 0.0001",
-        "`dataset` is kmnist, was mnist",
-    ]:
-        assert difference in str(refused.value)
-    assert "`seed`" not in str(refused.value)
-
-
 def test_fewer_epochs_than_are_done_are_refused(tmp_path):
     run = begun(tmp_path, epochs=5)
     run.write_history([{"epoch": epoch, "step": 10 * epoch} for epoch in (1, 2)])
     run.checkpoints.mkdir()
     run.checkpoint_path(20).with_suffix(".index").touch()
     run.check(TrainConfig(epochs=2))
-    with pytest.raises(UserError, match="`epochs` is 1, and 2 are begun or done"):
+    with pytest.raises(UserError, match="`epochs` is 1, and 2 are started or complete"):
         run.check(TrainConfig(epochs=1))
     run.checkpoint_path(25).with_suffix(".index").touch()  # in mid-epoch
-    with pytest.raises(UserError, match="`epochs` is 2, and 3 are begun or done"):
+    with pytest.raises(UserError, match="`epochs` is 2, and 3 are started or complete"):
         run.check(TrainConfig(epochs=2))
 
 
@@ -212,7 +194,7 @@ def test_the_history_is_read_back_exactly(tmp_path):
 
 
 def test_a_later_version_may_add_columns(tmp_path):
-    """Rows of before have an empty cell there, and those of after may lack what was dropped."""
+    """Older rows have an empty cell in a new column, and newer rows in a removed one."""
     run = RunDir(tmp_path)
     old, new = {"epoch": 1, "step": 5, "seconds": 0.5}, {"epoch": 2, "step": 10, "quality": 0.25}
     run.write_history([old, new])
@@ -278,7 +260,7 @@ def test_epochs_are_ordered_by_number(tmp_path):
 
 
 def fake_run(tmp_path):
-    """A run by its names, and beside them files of other names."""
+    """Creates files with the names of a run, and others beside them."""
     run = begun(tmp_path)
     run.prepare()
     run.write_history([{"epoch": 1, "step": 5}])
@@ -289,6 +271,7 @@ def fake_run(tmp_path):
         run.path / "events.out.tfevents.1",
     ]
     own += [
+        run.checkpoint_path(0).with_suffix(".index"),
         run.checkpoint_path(5).with_suffix(".index"),
         run.snapshot_path(1).with_suffix(".index"),
     ]
@@ -304,42 +287,12 @@ def test_a_runs_own_files_are_known_by_their_names(tmp_path):
     assert run.own_files() == own
 
 
-def test_a_run_that_was_set_aside_comes_back_whole(tmp_path):
-    run, own, mine = fake_run(tmp_path)
-    before = contents(tmp_path)
-    assert run.set_aside() == len(own)
-    assert run.own_files() == [] and all(path.exists() for path in mine)
-    run.write_config(TrainConfig(seed=5), {})  # a new one begins, and fails
-    run.sample_path(1).write_text("new")
-    run.sample_path(2).write_text("new")
-    run.bring_back()
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("new_has_checkpoint", [False, True])
-def test_a_killed_replacement_ends_with_one_whole_run(tmp_path, new_has_checkpoint):
-    run, own, mine = fake_run(tmp_path)
-    before = contents(tmp_path)
-    run.set_aside()
-    run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
-    if new_has_checkpoint:
-        run.checkpoint_path(0).with_suffix(".index").write_text("new")
-    RunDir(run.path).settle()
-    if new_has_checkpoint:
-        assert run.read_config()[0].seed == 5
-        assert [path.name for path in run.own_files()] == ["ckpt-0.index", "config.json"]
-        assert not list(run.path.rglob(".gan_tf.replaced"))
-    else:
-        assert contents(tmp_path) == before
-    assert all(path.read_text() == path.name for path in mine)
-
-
 REPLACE = """
 import os, shutil, signal, sys
 from gan_tf import TrainConfig
 from gan_tf.run.rundir import RunDir
 
-template, work, new_begins = sys.argv[1:]
+template, work = sys.argv[1:]
 changes = 0
 
 def die_in_time(event, _):
@@ -353,14 +306,10 @@ for kill_at in range(200):
     process = os.fork()
     if not process:
         sys.addaudithook(die_in_time)
-        run.set_aside()
-        run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"})
-        run.sample_path(2).write_text("new")
-        if new_begins == "True":
-            run.checkpoint_path(0).with_suffix(".index").write_text("new")
-            run.drop_aside()
-        else:
-            run.bring_back()
+        for suffix in ("index", "data-00000-of-00001"):
+            run.new_checkpoint_path.with_suffix(f"{run.new_checkpoint_path.suffix}.{suffix}").write_text("new")
+        run.write_config(TrainConfig(seed=5), {"gan_tf": "2.0.0"}, run.new_config_path)
+        run.replace()
         os._exit(0)
     if os.waitpid(process, 0)[1] == 0:
         break
@@ -368,39 +317,36 @@ for kill_at in range(200):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
-@pytest.mark.parametrize("new_begins", [False, pytest.param(True, marks=pytest.mark.campaign)])
-def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path, new_begins):
+def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path):
     """Faults 8 and 27: kill -9 before each single change that a replacement makes."""
     template, own, mine = fake_run(tmp_path)
+    (template.path / ".gan_tf.new").mkdir()  # belongs to the user, in spite of its name
+    mine.append(template.path / ".gan_tf.new" / "thesis.tex")
+    mine[-1].write_text("thesis.tex")
     work = tmp_path / "killed"
-    script = [sys.executable, "-c", REPLACE, template.path, work, str(new_begins)]
-    subprocess.run(script, check=True, cwd=ROOT)
-    killed = list(work.iterdir())
-    assert len(killed) > 20
+    subprocess.run([sys.executable, "-c", REPLACE, template.path, work], check=True, cwd=ROOT)
     old = {path.relative_to(template.path): path.read_bytes() for path in own}
-    for folder in killed:
-        run = RunDir(folder)
+    outcomes = []
+    for number in range(len(list(work.iterdir()))):
+        run = RunDir(work / str(number))
         run.settle()
-        left = {path.relative_to(folder): path.read_bytes() for path in run.own_files()}
+        run.remove_unfinished()
+        left = {path.relative_to(run.path): path.read_bytes() for path in run.own_files()}
+        outcomes.append(left == old)
         if left != old:
-            assert new_begins and run.read_config()[0].seed == 5
-            names = ["ckpt-0.index", "config.json", "epoch_0002.png"]
+            assert run.read_config()[0].seed == 5
+            names = ["ckpt-0.data-00000-of-00001", "ckpt-0.index", "config.json"]
             assert [path.name for path in left] == names
-        assert not list(folder.rglob(".gan_tf.replaced"))
-        for path in mine:
-            assert (folder / path.relative_to(template.path)).read_text() == path.name
-
-
-def test_a_folder_of_the_users_own_is_not_taken_for_a_run_that_was_set_aside(tmp_path):
-    run, own, _ = fake_run(tmp_path)
-    for name in (".replaced", ".gan_tf.replaced"):
-        (run.path / name).mkdir()
-        (run.path / name / "thesis.tex").write_text("mine")
-    before = contents(tmp_path)
-    run.settle()
-    run.set_aside()
-    run.bring_back()
-    assert contents(tmp_path) == before
+            assert {left[path] for path in [*left][:2]} == {b"new"}
+        others = {run.path / path.relative_to(template.path) for path in mine}
+        assert {path for path in run.path.rglob("*") if path.is_file()} == {
+            *others,
+            *run.own_files(),
+        }
+        assert all(path.read_text() == path.name for path in others)
+    # After an early kill the old run is whole, after a later one the new run.
+    assert outcomes == sorted(outcomes, reverse=True)
+    assert outcomes.count(True) >= 2 and outcomes.count(False) > 10
 
 
 def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
@@ -420,15 +366,15 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
 @pytest.mark.parametrize(
-    "target, said", [("nowhere", "a link to nothing"), ("file", "not a folder")]
+    "target, message", [("nowhere", "a broken link"), ("file", "not a folder")]
 )
-def test_a_run_folder_that_is_a_link_elsewhere_is_told_as_such(tmp_path, target, said):
+def test_a_run_folder_that_is_a_link_elsewhere_is_refused(tmp_path, target, message):
     """Fault 32, as when another disk is not mounted."""
     (tmp_path / "file").write_text("mine")
     (tmp_path / "run").symlink_to(tmp_path / target)
     run = RunDir(tmp_path / "run")
     assert not run.is_finished(TrainConfig())
-    with pytest.raises(UserError, match=f"`run_dir` {run.path} is {said}"), run.locked():
+    with pytest.raises(UserError, match=f"`run_dir` {run.path} is {message}"), run.locked():
         pytest.fail("there is nothing to lock")
 
 

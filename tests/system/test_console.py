@@ -70,5 +70,5 @@ def test_what_an_output_cannot_write_has_a_stand_in(monkeypatch, encoding, shown
 
 def test_keras_2_is_refused_by_the_name_of_the_variable(monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    with pytest.raises(UserError, match="TF_USE_LEGACY_KERAS asks for Keras 2"):
+    with pytest.raises(UserError, match="TF_USE_LEGACY_KERAS selects Keras 2"):
         console.import_tensorflow()

@@ -9,13 +9,13 @@ from gan_tf import UserError
 from gan_tf.system import environment
 
 
-def test_what_a_run_was_computed_on_is_in_its_config(small_run):
+def test_the_environment_of_a_run_is_in_its_config(small_run):
     recorded = json.loads((small_run / "config.json").read_text())["environment"]
     assert recorded["tensorflow"] == tf.__version__
     has_affinity = hasattr(os, "sched_getaffinity")  # Linux
     assert recorded["threads"] == (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count())
     assert recorded["onednn"] is True
-    assert set(environment.DECIDING) <= recorded.keys()
+    assert set(environment.UNRECORDED) <= recorded.keys()
     assert len(recorded.pop("images_sha256")) == 64
     assert 0.1 < recorded.pop("real_variety") < 1.5
     assert recorded == environment.describe()
@@ -25,21 +25,23 @@ def test_settings_by_variables_are_recorded(monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
     assert environment.describe()["xla_flags"] == "--tf_xla_auto_jit=2"
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    here = environment.describe()
-    assert (here["onednn"], here["onednn_asked"]) == (False, False)
+    described = environment.describe()
+    assert (described["onednn"], described["onednn_asked"]) == (False, False)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
-    here = environment.describe()
-    assert (here["onednn"], here["onednn_asked"]) == (True, True)
+    described = environment.describe()
+    assert (described["onednn"], described["onednn_asked"]) == (True, True)
 
 
 def test_what_an_older_run_did_not_record_had_the_default():
-    here = environment.describe()
-    older = {name: here[name] for name in ("tensorflow", "threads", "onednn", "processor")}
-    assert environment.differences({**here, "eager": False, "gpus": 0}, older) == []
-    assert environment.differences({**here, "eager": True}, older) == ["eager is True, was False"]
+    current = environment.describe()
+    older = {name: current[name] for name in ("tensorflow", "threads", "onednn", "processor")}
+    assert environment.differences({**current, "eager": False, "gpus": 0}, older) == []
+    assert environment.differences({**current, "eager": True}, older) == [
+        "eager is True, was False"
+    ]
 
 
-def test_settings_that_are_slow_on_a_processor_are_named(monkeypatch):
+def test_hints_name_the_settings_that_are_slow_on_a_processor(monkeypatch):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     plain, half = "float32", "bfloat16"
     old, new = {"fma", "avx2"}, {"fma", "avx2", "avx512_vnni", "avx512_bf16"}
@@ -54,12 +56,12 @@ def test_settings_that_are_slow_on_a_processor_are_named(monkeypatch):
 
 
 @pytest.mark.skipif("avx2" not in environment.processor_features(), reason="tells of x86 on Linux")
-def test_what_is_said_of_onednn_is_what_tensorflow_does():
+def test_the_hint_about_onednn_agrees_with_tensorflow():
     from tensorflow.python.util import _pywrap_util_port
 
     used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
     if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
-        pytest.skip("TensorFlow was told")
+        pytest.skip("TF_ENABLE_ONEDNN_OPTS is set")
     assert bool(environment.hints("float32", environment.processor_features())) == (not used)
 
 

@@ -3,8 +3,8 @@ from gan_tf.system import errors
 
 def test_the_command_line_spells_arguments_as_flags():
     text = "`batch_size` 6001 is larger than `max_images` 10; see `Snapshot` and history.csv"
-    said = "--batch-size 6001 is larger than --max-images 10; see `Snapshot` and history.csv"
-    assert errors.with_flags(text) == said
+    message = "--batch-size 6001 is larger than --max-images 10; see `Snapshot` and history.csv"
+    assert errors.with_flags(text) == message
 
 
 def test_another_librarys_error_fits_on_one_line():

@@ -8,7 +8,7 @@ import pytest
 
 from gan_tf import UserError
 from gan_tf.system import files
-from gan_tf.system.files import check_name, windows_forbids, written_whole
+from gan_tf.system.files import check_name, written_whole
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -76,7 +76,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
 
 
 def test_a_name_that_no_system_takes_is_refused():
-    for name, part in [("", "empty name"), ("a\0b", "NUL byte"), ("\ud800", "locale")]:
+    for name, part in [("", "is empty"), ("a\0b", "NUL byte"), ("\ud800", "locale")]:
         with pytest.raises(UserError, match=part):
             files.check_name(name)
     with pytest.raises(UserError, match="must be text, not b'run'"):  # fault 39
@@ -85,7 +85,7 @@ def test_a_name_that_no_system_takes_is_refused():
 
 
 def test_a_name_that_tensorflow_reads_as_a_pattern_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"has a \[ in it"):
+    with pytest.raises(UserError, match=r"contains \["):
         files.check_tensorflow_name(tmp_path / "run [1]")
     files.check_tensorflow_name(tmp_path / "run (1)*?")
 
@@ -110,21 +110,3 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_written():
     check_name("x" * 200 + "/" + "y" * 200)
     with pytest.raises(UserError, match="more than 215 bytes"):
         check_name("x/" + "é" * 110)
-
-
-@pytest.mark.parametrize(
-    "path, forbidden",
-    [
-        ("C:\\runs\\mine", None),
-        ("..\\runs/./a", None),
-        ("runs\\a:b", "a:b"),
-        ("what?/x", "what?"),
-        ("runs\\nul.txt", "nul.txt"),
-        ("runs/COM1", "COM1"),
-        ("runs/mine. ", "mine. "),
-        ("a\tb", "a\tb"),
-    ],
-)
-def test_names_that_windows_forbids_are_known(path, forbidden):
-    """By the rules of learn.microsoft.com/windows/win32/fileio/naming-a-file; not tried there."""
-    assert windows_forbids(path) == forbidden
