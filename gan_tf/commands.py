@@ -39,7 +39,6 @@ def _train_flags(parser):
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
-        default="homework",
         help="sets what is not given: best is "
         + _as_flags(RECIPES["best"])
         + " (default: homework)",
@@ -109,7 +108,9 @@ def _as_flags(choices):
 
 
 def _train(recipe, resume, overwrite, quiet, distribute, join_seconds, **choices):
-    choices = RECIPES[recipe] | choices
+    if resume and recipe:
+        raise UserError("`resume` takes the recorded settings of the run: drop `recipe`")
+    choices = RECIPES[recipe or "homework"] | choices
     config = TrainConfig(**choices)
     run = RunDir(config.run_folder)
     if resume:

@@ -67,6 +67,7 @@ def test_a_run_resumes_with_its_recorded_settings(run_copy, in_process):
     assert printed == ["train", "--resume", "--run-dir", str(run_copy), "--epochs", "4"]
     assert "--run-dir none holds no run" in refusal(*resume[:2], "--run-dir=none", run=in_process)
     assert "not allowed with argument --resume" in refusal(*resume, "--overwrite", run=in_process)
+    assert "drop --recipe" in refusal(*resume, "--recipe=homework", run=in_process)
     assert contents(run_copy) == before
     resumed = in_process(*printed)
     assert (resumed.returncode, resumed.stderr) == (0, "")
