@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import dataclasses
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 from gan_tf.config import MOST_IMAGES, PRECISIONS, RECIPES, TrainConfig, whole_number
@@ -437,7 +438,7 @@ def _minimax_flags(parser):
     for player in "xy":
         parser.add_argument(
             f"--step-{player}",
-            type=float,
+            type=_number,
             metavar="SIZE",
             help=f"step size of {player} (default: 1/16)",
         )
@@ -457,6 +458,8 @@ def _minimax(game, output_dir, json, **choices):
 
     if output_dir is not None:
         check_name(output_dir)
+        if Path(output_dir).exists() and not Path(output_dir).is_dir():
+            raise UserError(f"`output_dir` {output_dir} is not a folder: choose another")
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
@@ -532,6 +535,14 @@ def _add_data(parser):
         if field.name in ("data_dir", "manual_dir"):
             help = field.metadata["help"]
             parser.add_argument(flag(field.name), metavar=_metavar(field), help=help)
+
+
+def _number(text):
+    try:
+        return float(Fraction(text) if "/" in text else text)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        message = f"must be a number such as 0.05 or 1/16, not {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _epoch(text):

@@ -63,7 +63,7 @@ def test_a_run_resumes_with_its_recorded_settings(run_copy, in_process):
     message = refusal(*resume, "--seed=1", "--epochs=4", run=in_process)
     assert "holds a run with other settings (--seed is 1, was 0)" in message
     _, _, printed = message.partition("resume it with gan-tf ")
-    printed = printed.partition(", or name another --run-dir")[0].split()
+    printed = printed.partition(", or choose another --run-dir")[0].split()
     assert printed == ["train", "--resume", "--run-dir", str(run_copy), "--epochs", "4"]
     assert "--run-dir none holds no run" in refusal(*resume[:2], "--run-dir=none", run=in_process)
     assert "not allowed with argument --resume" in refusal(*resume, "--overwrite", run=in_process)

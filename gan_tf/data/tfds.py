@@ -188,10 +188,14 @@ def _check_sources(builder, manual_dir):
     if missing and not _answers(missing[0][0]):
         folder = missing[0][0].rpartition("/")[0]
         names = ", ".join(name for _, name in missing)
+        if manual_dir is None:
+            place = "a folder and name it with `manual_dir`"
+        else:
+            place = f"`manual_dir` {manual_dir}, where they are missing"
         raise UserError(
             f"{builder.name} is not on this machine and {folder} does not answer: connect to the"
-            f" network, or put {names} from there into a folder and name it with `manual_dir`,"
-            " or try `dataset` synthetic, which needs no download"
+            f" network, or put {names} from there into {place}, or try `dataset` synthetic, which"
+            " needs no download"
         )
 
 

@@ -74,6 +74,8 @@ def read_run(path) -> Run:
     run = RunDir(path)
     config, environment = run.read_config()
     history = run.read_history()
+    if not history and run.snapshot_epochs():
+        raise UserError(f"{run.history_path} is missing or empty: restore it from a backup")
     if not history:
         raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
     steps = [0, *(row["step"] for row in history)]

@@ -49,7 +49,7 @@ def paragraph(run) -> str:
         f" rate of {rates} and seed {config['seed']}."
     )
     if changed := _changed_settings(config):
-        text += f" Settings that differ from the defaults: {', '.join(changed)}."
+        text += f" Other settings that differ from the defaults: {', '.join(changed)}."
     if config["ema_decay"]:
         text += " The images come from a moving average of the generator's weights."
     seconds = [value for value in run.column("seconds") if value is not None]

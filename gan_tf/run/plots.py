@@ -51,7 +51,7 @@ def plot_loss_curves(history, marked_epochs=()) -> Figure:
                 handles.append(mark)
                 labels.append("epochs with a snapshot of the generator")
     axes.set_title("Losses of both networks")
-    axes.set_ylabel("cross-entropy (nats), averaged over the epoch")
+    axes.set_ylabel("cross-entropy (nats), epoch mean")
     _set_epoch_ticks(axes, epochs)
     figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
     return figure

@@ -338,10 +338,10 @@ class RunDir:
             reason += f" ({', '.join(sorted(map(str, unknown)))})"
         else:
             reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
-        raise UserError(
-            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version},"
-            " or choose another `run_dir`"
-        )
+        remedy = f"resume it with its own version, gan_tf {version},"
+        if version == __version__:
+            remedy = "restore it from a backup,"
+        raise UserError(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
 
     # -------------------------------------------------------------------------------------- tables
 
@@ -364,7 +364,7 @@ class RunDir:
         ):
             raise UserError(
                 f"{self.history_path} has lost rows or columns, or is damaged: restore it from a"
-                " backup, or add `overwrite` to start again from epoch 0"
+                " backup, or choose another `run_dir`"
             )
         return rows
 

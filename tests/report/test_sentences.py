@@ -126,7 +126,7 @@ This DCGAN was trained on {counted(images, "image")} of {SET.get(dataset, "leave
 {counted(epochs, "epoch")} ({counted(int(step[-1]), "step")} with batches of
 {min(images, batch_size)}), using Adam with a learning rate of {both(rates)} and seed {seed}.
 
-Settings that differ from the defaults: {all_settings}.
+Other settings that differ from the defaults: {all_settings}.
 
 The images come from a moving average of the generator's weights.
     if ema_decay > 0
