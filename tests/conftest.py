@@ -90,6 +90,33 @@ def small_run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def _evaluated_data(tmp_path_factory):
+    """A data folder with a classifier of a thousand synthetic images, and the references."""
+    from gan_tf import TrainConfig
+    from gan_tf.data import synthetic
+    from gan_tf.data.classifier import classifier_path, train_classifier
+    from gan_tf.evaluation.evaluate import load_references
+
+    config = TrainConfig(dataset="synthetic", data_dir=tmp_path_factory.mktemp("data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "COUNT", 1000)
+        train_classifier(config, classifier_path(config), epochs=4)
+        return config.data_dir, load_references(config)
+
+
+@pytest.fixture
+def data_dir(_evaluated_data, monkeypatch):
+    """A data folder with a classifier of a thousand synthetic images, all that there are here."""
+    monkeypatch.setattr("gan_tf.data.synthetic.COUNT", 1000)
+    return _evaluated_data[0]
+
+
+@pytest.fixture(scope="session")
+def references(_evaluated_data):
+    return _evaluated_data[1]
+
+
 @pytest.fixture
 def in_process(capfd):
     """Runs `gan-tf ...` within this process, and returns the same as `command`."""

@@ -40,7 +40,7 @@ def write_epoch(folder, row: dict, grid):
     height, width = grid.shape
     png = imageio.imwrite("<bytes>", grid, extension=".png")
     with _full_disk_reported(folder):
-        for name in row.keys() - {"epoch", "step"}:
+        for name in (name for name in row if name not in ("epoch", "step")):
             group = next(group for group, word in _GROUPS.items() if word in name)
             value = tf.constant(row[name], tf.float32)
             _write(f"{group}/{name}", value, epoch, plugin="scalars")
