@@ -1,6 +1,6 @@
-"""Each command: its flags, and the one call that it stands for.
+"""Each command: its flags, and the function that it calls.
 
-TensorFlow is imported only inside the commands that need it.
+Only the commands that need TensorFlow import it.
 """
 
 import argparse
@@ -18,20 +18,20 @@ from gan_tf.system.errors import UserError, flag
 from gan_tf.system.files import check_name
 
 _DEFAULT_RUN_DIR = TrainConfig().run_folder
-_CHOICES = {"precision": PRECISIONS}  # of a field of `TrainConfig`
+_CHOICES = {"precision": PRECISIONS}  # of `TrainConfig` fields
 
 
 def import_tensorflow():
-    """Imports TensorFlow, without its hints, and with the settings of Keras that we need.
+    """Imports TensorFlow without its log lines, and sets Keras up as the networks need it.
 
-    A program that imported Keras before it ran the command keeps its own; they are checked later.
+    A program that has imported Keras before keeps its own settings; they are checked later.
     """
     own = "keras" not in sys.modules
     console.import_tensorflow()
     import tensorflow
 
     tensorflow.get_logger().setLevel("ERROR")
-    if own:  # whatever keras.json says
+    if own:  # keras.json may say otherwise
         tensorflow.keras.config.set_floatx("float32")
         tensorflow.keras.config.set_image_data_format("channels_last")
 
@@ -74,15 +74,13 @@ def _train_flags(parser):
     begin.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the run in the folder by a new one, from epoch 0",
+        help="start again from epoch 0, in place of the run in the folder",
     )
-    parser.add_argument(
-        "--quiet", action="store_true", help="print nothing but warnings and errors"
-    )
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     parser.add_argument(
         "--distribute",
         choices=["workers", "slurm", "mirrored"],
-        help="share each batch: workers (those in TF_CONFIG), slurm (the tasks of srun), mirrored"
+        help="divide each batch among workers (of TF_CONFIG), slurm (tasks of srun) or mirrored"
         " (all GPUs of this machine); default: one process, one device",
     )
     parser.add_argument(
@@ -96,7 +94,7 @@ def _train_flags(parser):
 
 
 def _metavar(field):
-    """What stands for the value of a field of `TrainConfig` in a command's help."""
+    """Returns the placeholder for the value of a `TrainConfig` field in the help."""
     if field.name in _CHOICES:
         return None  # the choices themselves
     if field.name.endswith("_dir"):
@@ -132,10 +130,14 @@ def _gif_flags(parser):
         "--output", metavar="FILE", help="default: training.gif in the run's folder"
     )
     parser.add_argument(
-        "--frame-ms", type=int, default=200, metavar="N", help="time per epoch (default: 200)"
+        "--frame-ms",
+        type=int,
+        default=200,
+        metavar="N",
+        help="milliseconds per epoch (default: 200)",
     )
     parser.add_argument(
-        "--hold-ms", type=int, default=2000, metavar="N", help="time of the last (default: 2000)"
+        "--hold-ms", type=int, default=2000, metavar="N", help="of the last one (default: 2000)"
     )
     parser.set_defaults(run=_gif)
 
@@ -155,7 +157,7 @@ def _draw_flags(parser):
         type=int,
         nargs="+",
         metavar="N",
-        help="which ones to lay side by side (default: --snapshot-epochs of the run, and the last)",
+        help="epochs to show side by side (default: --snapshot-epochs of the run, and the last)",
     )
     parser.set_defaults(run=_draw)
 
@@ -173,20 +175,20 @@ def _sample_flags(parser):
     parser.add_argument(
         "--training-noise",
         action="store_true",
-        help="draw the noise of the run's own grids instead: the same PNG, byte for byte"
-        " (pretrained: within one grey level of 255)",
+        help="sample from the noise of the run's own grids: the same PNG, byte for byte"
+        " (with --pretrained, within one of 255 grey levels)",
     )
     parser.add_argument(
         "--class",
         dest="class_name",
         metavar="NAME",
-        help="of one class only, such as trouser, as the classifier of `evaluate` sees it",
+        help="only images of this class, such as trouser, by the classifier of `evaluate`",
     )
     _add_keep(parser)
     parser.add_argument(
         "--format",
         choices=["png", "npy"],
-        help="a grid, or the array [count, 28, 28, 1] float32 in [-1, 1] (default: as --output"
+        help="a grid, or an array [count, 28, 28, 1], float32 in [-1, 1] (default: as --output"
         " ends, or png)",
     )
     _add_output(parser, "samples.png or .npy")
@@ -238,7 +240,7 @@ def _interpolate_flags(parser):
         type=int,
         default=0,
         metavar="N",
-        help="number of an image, from 0, as `sample` with this seed draws them (default: 0)",
+        help="number of the first image, from 0, as in `sample` with this seed (default: 0)",
     )
     parser.add_argument(
         "--to",
@@ -246,14 +248,14 @@ def _interpolate_flags(parser):
         nargs="+",
         default=[1],
         metavar="N",
-        help="the images to go to, one after the other (default: 1)",
+        help="numbers of the next images, one after the other (default: 1)",
     )
     parser.add_argument(
         "--steps",
         type=int,
         default=8,
         metavar="N",
-        help="images from one to the next, both included (default: 8)",
+        help="images from one to the next, including both (default: 8)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
@@ -261,7 +263,7 @@ def _interpolate_flags(parser):
     parser.add_argument(
         "--format",
         choices=["png", "gif"],
-        help="a row of images for each part of the way, or an animation that leads back to where it"
+        help="a row of images for each part of the way, or an animation that returns to where it"
         " began (default: as --output ends, or png)",
     )
     _add_output(parser, "interpolation.png or .gif")
@@ -312,9 +314,11 @@ def _evaluate_flags(parser):
         " [-1, 1]",
     )
     parser.add_argument(
-        "--all-epochs", action="store_true", help="every snapshot of the run, also into its tables"
+        "--all-epochs",
+        action="store_true",
+        help="evaluate every snapshot of the run, and update evaluation.csv and quality.png",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="images to draw (default: 10000)")
+    parser.add_argument("--count", type=int, metavar="N", help="images to sample (default: 10000)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
     )
@@ -322,7 +326,7 @@ def _evaluate_flags(parser):
     parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="of --images: what they should look like (default: fashion_mnist)",
+        help="data set that --images should look like (default: fashion_mnist)",
     )
     _add_data(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, or a list")
@@ -363,7 +367,7 @@ def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, ma
 def _neighbours_flags(parser):
     _add_source(parser)
     parser.add_argument(
-        "--count", type=int, default=8, metavar="N", help="images to draw (default: 8)"
+        "--count", type=int, default=8, metavar="N", help="images to sample (default: 8)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
@@ -388,7 +392,7 @@ def _report_flags(parser):
         dest="run_dirs",
         action="append",
         metavar="DIR",
-        help=f"folder of the run (default: {_DEFAULT_RUN_DIR}); again for another run beside it",
+        help=f"folder of the run (default: {_DEFAULT_RUN_DIR}); repeat it to compare runs",
     )
     parser.add_argument(
         "--output", metavar="FILE", help="default: report.html in the (first) run's folder"
@@ -396,11 +400,13 @@ def _report_flags(parser):
     parser.add_argument(
         "--live",
         action="store_true",
-        help="with the (first) run's generator in the page, to draw new images: 6 MB more",
+        help="include the (first) run's generator in the page, to sample new images: 6 MB more",
     )
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--text", action="store_true", help="print what is found, make no page")
-    instead.add_argument("--json", action="store_true", help="the same as a JSON list of runs")
+    instead.add_argument(
+        "--text", action="store_true", help="print the findings instead of making a page"
+    )
+    instead.add_argument("--json", action="store_true", help="print them as a JSON list of runs")
     parser.set_defaults(run=_report)
 
 
@@ -503,7 +509,7 @@ def _add_run_dir(parser):
 
 
 def _add_source(parser):
-    """Flags for where a trained generator comes from; `_load_snapshot` takes them."""
+    """Adds the flags that name a trained generator, for `_load_snapshot`."""
     source = parser.add_mutually_exclusive_group()
     _add_run_dir(source)
     source.add_argument(
@@ -511,26 +517,26 @@ def _add_source(parser):
         nargs="?",
         const="homework",
         choices=RECIPES,
-        help="take a generator that comes with gan_tf, trained on Fashion-MNIST for 50 epochs with"
-        " this recipe (homework where none is named)",
+        help="use a generator of the package, trained on Fashion-MNIST for 50 epochs with"
+        " this recipe (default: homework)",
     )
     parser.add_argument(
         "--epoch",
         type=_epoch,
         metavar="N",
-        help="which snapshot, or `best`: the best that was evaluated (default: the latest)",
+        help="epoch of the snapshot, or `best`, the best evaluated one (default: the latest)",
     )
     parser.add_argument(
         "--averaged",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="of a run with --ema-decay take the average of the weights (default: on)",
+        help="use the average of the weights of a run with --ema-decay (default: on)",
     )
     return source
 
 
 def _add_data(parser):
-    """Flags for where the images are that a generator is compared with; as those of `train`."""
+    """Adds the flags that say where the data is, as for `train`."""
     for field in dataclasses.fields(TrainConfig):
         if field.name in ("data_dir", "manual_dir"):
             help = field.metadata["help"]
@@ -570,18 +576,18 @@ def _add_output(parser, default):
 
 
 def _beside(source, name):
-    """The path of what a command writes by default: beside the generator that it reads."""
+    """Returns the default path of an output: beside the generator that is read."""
     return Path(name) if source["pretrained"] else Path(source["run_dir"], name)
 
 
 def _output(output, default, formats, format=None):
-    """Returns the file to write, and its format: the one asked for, or else as its name ends.
+    """Returns the file to write and its format, by default as the name ends.
 
     Args:
-      output: the file asked for, or None.
-      default: the file to write by default, with any suffix.
-      formats: what the command can write, its default first.
-      format: the one asked for, or None.
+      output: the value of --output, or None.
+      default: the default path, with any suffix.
+      formats: those that the command can write, the default first.
+      format: the value of --format, or None.
     """
     if output is None:
         format = format or formats[0]
@@ -594,17 +600,17 @@ def _output(output, default, formats, format=None):
     return Path(output), suffix
 
 
-# What each command is for, and what adds its flags to a parser.
+# The description of each command, and the function that adds its flags to a parser.
 COMMANDS = {
     "train": ("Train the DCGAN, or resume a run that was stopped.", _train_flags),
     "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
-    "draw": ("Draw a run's loss curves and its epochs side by side again.", _draw_flags),
-    "sample": ("Draw images from a trained generator.", _sample_flags),
-    "evaluate": ("Measure how good the images of a generator are.", _evaluate_flags),
+    "draw": ("Plot a run's loss curves and its epochs side by side again.", _draw_flags),
+    "sample": ("Sample images from a trained generator.", _sample_flags),
+    "evaluate": ("Measure the quality of a generator's images.", _evaluate_flags),
     "report": ("Make an HTML page of a run, or of several side by side.", _report_flags),
-    "neighbours": ("Draw images beside the training images nearest to them.", _neighbours_flags),
-    "interpolate": ("Draw the way between images of a trained generator.", _interpolate_flags),
+    "neighbours": ("Show sampled images beside the nearest training images.", _neighbours_flags),
+    "interpolate": ("Sample the images on the way between some images.", _interpolate_flags),
     "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
     "minimax": ("Solve, simulate and plot the assignment's minimax game.", _minimax_flags),
-    "benchmark": ("Time the training step on this machine, way by way.", _benchmark_flags),
+    "benchmark": ("Measure the time of a training step on this machine.", _benchmark_flags),
 }

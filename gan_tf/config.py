@@ -1,4 +1,4 @@
-"""Every choice of a run in one frozen dataclass, checked when it is made."""
+"""All settings of a run in one frozen dataclass, which checks them."""
 
 import dataclasses
 import functools
@@ -11,24 +11,24 @@ from pathlib import Path
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import check_name
 
-GRID_COUNT = 16  # images in a run's own grids, as in the TensorFlow tutorial
-MOST_IMAGES = 1_000_000  # drawn at once: 3 GB; one more zero by mistake would fill the memory
+GRID_COUNT = 16  # images in a run's grids, as in the TensorFlow tutorial
+MOST_IMAGES = 1_000_000  # sampled at once: 3 GB; one zero too many would fill the memory
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("fashion_mnist", "mnist", "kmnist", "synthetic")
-OWN_IMAGES = "array-"  # before the checksum of images that were handed in from Python
-# Choices that belong together, for `TrainConfig(**RECIPES["best"])` and `--recipe best`: the
-# assignment's own, and those whose images docs/results.md found the best.
+OWN_IMAGES = "array-"  # prefix of `dataset` for images passed to `train`; their checksum follows
+# Settings that belong together, for `TrainConfig(**RECIPES["best"])` and `--recipe best`: the
+# assignment's, and those with the best images in docs/results.md.
 RECIPES = {
     "homework": {},
     "best": {"learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999},
 }
-# Fields that older versions had, each with the value that means the same as none.
+# Fields of older versions, each with the value that had no effect.
 _DROPPED = {"label_smoothing": 0.0, "augment": False, "update": "simultaneous"}
-_MOST_NOISE = 2**16  # numbers in a noise vector; one more zero by mistake would fill the memory
+_MOST_NOISE = 2**16  # numbers in a noise vector; one zero too many would fill the memory
 
 
 def whole_number(name: str, value, at_least: int, at_most: int | None = None) -> int:
-    """Returns `value` as an int; a UserError names the argument if it is none, or out of range."""
+    """Returns `value` as an int; a UserError names the argument if it is out of range."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -40,7 +40,7 @@ def whole_number(name: str, value, at_least: int, at_most: int | None = None) ->
 
 
 def folder_name(name: str, value) -> str:
-    """Returns a folder's name as text; a UserError names the argument if it is no name."""
+    """Returns a folder's name as text; a UserError names the argument if it is not valid."""
     try:
         check_name(value)
     except (UserError, TypeError) as error:
@@ -105,12 +105,12 @@ def _choice(default, kind, help: str, check, decides_numbers: bool = True):
     """A field of `TrainConfig`.
 
     Args:
-      default: its value where none is given.
-      kind: type of the value, or of each one where there are several.
-      help: what it is, for `--help`.
-      check: called with the name and a value, unless that is None by default; returns the value to
-        keep, or raises a UserError.
-      decides_numbers: whether a run that resumes must have the same value as when it began.
+      default: the value if none is given.
+      kind: type of the value, or of each value of a tuple.
+      help: a description for `--help`.
+      check: function of the name and a value, not called for a default of None; returns the value
+        to keep, or raises a UserError.
+      decides_numbers: whether a run must be resumed with the same value.
     """
     metadata = {"kind": kind, "help": help, "check": check, "decides_numbers": decides_numbers}
     return dataclasses.field(default=default, metadata=metadata)
@@ -121,7 +121,7 @@ _count = functools.partial(whole_number, at_least=1)
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """What a training run is made of; the defaults reproduce the assignment.
+    """The settings of a training run; the defaults reproduce the assignment.
 
     Each field is also a flag of `python train.py`. Everything random in a run follows from `seed`.
 
@@ -133,7 +133,7 @@ class TrainConfig:
         50, int, "passes over the training images", check=_count, decides_numbers=False
     )
     batch_size: int = _choice(
-        64, int, "images per training step; the assignment asks for 16, 32, 64", check=_count
+        64, int, "images per training step; the assignment asks for 16, 32 or 64", check=_count
     )
     learning_rate: float = _choice(
         1e-4, float, "Adam's learning rate, the same for both networks", check=_positive_number
@@ -141,7 +141,7 @@ class TrainConfig:
     seed: int = _choice(
         0,
         int,
-        "where all randomness of the run starts",
+        "seed of all random numbers of the run",
         check=functools.partial(whole_number, at_least=0, at_most=2**32 - 1),
     )
     latent_dim: int = _choice(
@@ -163,65 +163,68 @@ class TrainConfig:
     data_dir: str | None = _choice(
         None,
         str,
-        "where TFDS keeps prepared data (TFDS's default if unset)",
+        "folder of the prepared TFDS data (default: that of TFDS)",
         check=folder_name,
         decides_numbers=False,
     )
     manual_dir: str | None = _choice(
         None,
         str,
-        "folder with the data set's files, if already downloaded",
+        "folder with the original files of the data set, if they are already downloaded",
         check=folder_name,
         decides_numbers=False,
     )
     max_images: int | None = _choice(
-        None, int, "train on the first N images only, for a quick try", check=_count
+        None, int, "train only on the first N images, for a quick try", check=_count
     )
     run_dir: str | None = _choice(
         None,
         str,
-        "folder of the run (runs/DATASET if unset)",
+        "folder of the run (default: runs/DATASET)",
         check=folder_name,
         decides_numbers=False,
     )
     snapshot_epochs: tuple[int, ...] = _choice(
         (10, 30, 50),
         int,
-        "epochs after which the generator is kept; the last one always is",
+        "epochs whose generator is kept, besides the last one",
         check=_epochs,
         decides_numbers=False,
     )
     evaluate_every: int | None = _choice(
         None,
         int,
-        "measure how good the images are after every N epochs (off if unset)",
+        "evaluate the images after every N epochs (default: never)",
         check=_count,
         decides_numbers=False,
     )
     fast: bool = _choice(
         True,
         bool,
-        "compute convolutions with fewer operations: the same result, up to rounding",
+        "compute convolutions with fewer operations; results are equal up to rounding",
         check=_flag,
     )
     precision: str = _choice(
-        "float32", str, "of products in convolutions: " + ", ".join(PRECISIONS), check=_precision
+        "float32",
+        str,
+        "precision of the products in convolutions: " + ", ".join(PRECISIONS),
+        check=_precision,
     )
 
-    # What may make better images than the assignment's choices; docs/results.md measures each.
+    # Settings for better images than the assignment's; docs/study.md measures each of them.
     beta_1: float = _choice(
-        0.9, float, "Adam's decay of the mean gradient, for both networks", check=_share
+        0.9, float, "Adam's decay rate of the mean gradient, for both networks", check=_share
     )
     discriminator_learning_rate: float | None = _choice(
         None,
         float,
-        "Adam's learning rate of the discriminator (as for the generator if unset)",
+        "Adam's learning rate for the discriminator (default: --learning-rate)",
         check=_positive_number,
     )
     ema_decay: float = _choice(
         0.0,
         float,
-        "draw from an average of the generator's weights, such as 0.999; 0 is off",
+        "decay rate of an average of the generator's weights, such as 0.999; 0 is off",
         check=_share,
     )
 
@@ -243,16 +246,16 @@ class TrainConfig:
 
     @property
     def run_folder(self) -> Path:
-        """The folder of the run: `run_dir`, or runs/DATASET where that is unset."""
+        """The folder of the run: `run_dir`, or runs/DATASET by default."""
         if self.run_dir is not None:
             return Path(self.run_dir)
         name = Path(self.dataset).resolve().name if self.has_image_folder else self.dataset
         return Path("runs", name.replace("/", "_").replace(":", "_"))
 
     def differences(self, other: "TrainConfig") -> list[str]:
-        """Returns a text for each field that decides the numbers and is not the same in both.
+        """Returns a text for each field that decides the numbers and differs.
 
-        The name of a folder of pictures does not: the pictures do, whose SHA-256 a run records.
+        The name of a folder of pictures does not count: a run records the SHA-256 of its images.
         """
         return [
             f"`{field.name}` is {getattr(self, field.name)}, was {getattr(other, field.name)}"
@@ -269,7 +272,7 @@ for _field in dataclasses.fields(TrainConfig):
 
 
 def still_known(choices: dict) -> dict:
-    """Returns recorded fields of a `TrainConfig` without those that were dropped and unused."""
+    """Returns recorded fields of a `TrainConfig` without dropped ones that had no effect."""
     return {
         name: value
         for name, value in choices.items()

@@ -1,4 +1,4 @@
-"""A trained generator ready to draw, from a run, from a file, or from the package."""
+"""A trained generator, loaded from a run, a file or the package, and ready to sample."""
 
 import dataclasses
 import functools
@@ -24,15 +24,15 @@ from gan_tf.selection import BATCH, Selection, check_keep
 from gan_tf.system import environment, files
 from gan_tf.system.errors import UserError, one_line
 
-# The generators that come with the package, by the recipe that they were trained with.
+# The generators of the package, by the recipe of their training.
 PRETRAINED = {
     "homework": Path(__file__).with_name("weights") / "fashion_mnist.npz",
     "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
 }
-_FRAME_MS = 100  # of an animation between images
+_FRAME_MS = 100  # per image of an animation
 _LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
-_MOST_BYTES = 2**30  # of a file of weights; nobody's is so large
-# What NumPy and Keras raise for a file that holds something else.
+_MOST_BYTES = 2**30  # of a file of weights; none is so large
+# Errors that NumPy and Keras raise for a file with another content.
 _NO_WEIGHTS = (
     OSError,
     EOFError,
@@ -54,8 +54,8 @@ class Snapshot:
       fixed_noise: `[16, latent_dim]` float32, the noise of the run's own samples.
       config: the `TrainConfig` of the run.
       environment: the versions and the machine that the run began on, as in its config.json.
-      epoch: after which epoch; None for a checkpoint before the first snapshot.
-      origin: the same in words.
+      epoch: the last epoch of its training; None for a checkpoint before the first snapshot.
+      origin: a description of the epoch.
     """
 
     generator: tf.keras.Sequential
@@ -114,11 +114,11 @@ class Snapshot:
                 yield samples, places
 
     def interpolate(self, waypoints, steps: int = 8, seed: int = 0) -> np.ndarray:
-        """Draws the images on the way between some images of `sample`.
+        """Samples images on the way between some images of `sample`.
 
         Args:
-          waypoints: at least two numbers of images, counted from 0 as `sample(count, seed)` draws
-            them; the way leads from each to the next.
+          waypoints: at least two numbers of images of `sample(count, seed)`, from 0; the way leads
+            from each to the next.
           steps: images on the way from one to the next, both included; at least 2.
           seed: seed of the noise.
 
@@ -147,7 +147,7 @@ class Snapshot:
         return make_noise(BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
-        """Draws the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
+        """Returns the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
         return generate(self.generator, self.fixed_noise)
 
 
@@ -166,7 +166,7 @@ def take(batches, count: int) -> tuple[np.ndarray, int]:
 
 
 def generate(generator, noise) -> np.ndarray:
-    """Draws images with BatchNorm in inference mode.
+    """Generates images with BatchNorm in inference mode.
 
     Args:
       generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
@@ -185,7 +185,7 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
       run_dir: folder of the run.
       epoch: one of the run's snapshots, or "best": the one with the lowest FCD; by default
         the latest one, or while there is none the newest checkpoint of the training.
-      averaged: take the average of the generator's weights where the run keeps one.
+      averaged: use the average of the generator's weights if the run keeps one.
 
     Raises:
       UserError: there is no such run or snapshot (the text lists those that exist), or it is
@@ -225,8 +225,8 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
 def load_pretrained(path="homework") -> Snapshot:
     """Restores a generator without its run: by default one that comes with the package.
 
-    It draws in float32, whatever it was trained in: to few processors bfloat16 is native, and the
-    others round it each in their own way.
+    It computes in float32, whatever the precision of its training: few processors have
+    bfloat16, and the others round it in different ways.
 
     Args:
       path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,

@@ -16,7 +16,7 @@ _SHAPE = (28, 28, 1)
 
 
 def load_images(config: TrainConfig) -> np.ndarray:
-    """Returns the training images of the configured data set; test images are never touched.
+    """Returns the training images of a data set; test images are never read.
 
     Args:
       config: `dataset`, `data_dir`, `manual_dir`, `invert`, `max_images` and, for synthetic images,
@@ -26,13 +26,13 @@ def load_images(config: TrainConfig) -> np.ndarray:
       `[count, 28, 28, 1]` uint8 in [0, 255], in the order in which TFDS stores them.
 
     Raises:
-      UserError: the data is neither prepared nor within reach, or it is damaged; the text names
-        the file or folder and what to do.
+      UserError: the data is neither prepared nor available, or it is damaged; the text names the
+        file or folder and what to do.
     """
     if config.dataset.startswith(OWN_IMAGES):
         raise UserError(
-            f"`dataset` {config.dataset} stands for images that were handed in from Python: they"
-            " are needed again, as in gan_tf.train(config, images=...)"
+            f"`dataset` {config.dataset} stands for images that were passed from Python: pass"
+            " them again, as in gan_tf.train(config, images=...)"
         )
     if config.dataset == "synthetic":
         count = min(config.max_images or math.inf, synthetic.COUNT)
@@ -94,7 +94,7 @@ def prepared_dir(config: TrainConfig) -> Path:
 
 
 def own_images(images) -> np.ndarray:
-    """Copies images that were handed in, so that nothing changes them while they are trained on.
+    """Copies images of a user, so that nothing changes them during training.
 
     Args:
       images: `[count, 28, 28, 1]` or `[count, 28, 28]`, uint8 in [0, 255].
@@ -132,7 +132,7 @@ def batches(images: np.ndarray, batch_size: int, seed: int, epoch: int, first: i
       batch_size: images per batch; the last one holds what is left.
       seed: whole number >= 0.
       epoch: whole number >= 0.
-      first: how many batches to skip, for going on in mid-epoch.
+      first: how many batches to skip, to resume within an epoch.
 
     Yields:
       `[batch_size, 28, 28, 1]` float32 in [-1, 1].

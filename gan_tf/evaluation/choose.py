@@ -1,4 +1,4 @@
-"""Images of one class, chosen from what a generator draws."""
+"""Images of one class, chosen among those that a generator samples."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from gan_tf.evaluation.evaluate import at
 from gan_tf.snapshots import take
 from gan_tf.system.errors import UserError
 
-# A class of which there is less than one in a thousand images is one that the generator does not
-# make: of real images each class of the known data sets is a tenth.
+# A generator that samples a class less than once in a thousand images does not have it. In the
+# known data sets, each class is a tenth of the images.
 _RAREST = 1000
 _LEAST_DRAWN = 5 * _RAREST
 
@@ -23,9 +23,9 @@ def sample_class(
     manual_dir=None,
     keep: float = 1.0,
 ) -> tuple[np.ndarray, int]:
-    """Draws images until there are enough of a class, by the evaluation's classifier.
+    """Samples images until there are enough of a class, by the evaluation's classifier.
 
-    The generator was never told of classes, so all that can be done is to choose.
+    The generator knows no classes, so the images are chosen among all that it samples.
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
@@ -37,10 +37,10 @@ def sample_class(
       keep: as for `Snapshot.sample`.
 
     Returns:
-      `[count, 28, 28, 1]` float32 in [-1, 1], and how many were drawn to find them.
+      `[count, 28, 28, 1]` float32 in [-1, 1], and how many were sampled to find them.
 
     Raises:
-      UserError: there is no such class, or the generator makes hardly any of it.
+      UserError: there is no such class, or the generator hardly generates it.
     """
     count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
     classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
@@ -55,7 +55,7 @@ def sample_class(
             if places[-1] > max(_LEAST_DRAWN, _RAREST * found):
                 raise UserError(
                     f"class {classifier.class_names[wanted]}: only {found} of {places[-1]} images"
-                    " are of it, so this generator hardly makes any: try another epoch, or train"
+                    " are of it, so this generator hardly has any: try another epoch, or train"
                     " longer"
                 )
 

@@ -1,4 +1,4 @@
-"""How good images are: all the measures, against the test images of their data set."""
+"""The quality of images, measured against the test images of their data set."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ _MOST_BYTES = 2**30  # of a file of features
 
 @dataclasses.dataclass(frozen=True)
 class References:
-    """What images are compared with: made once, used for every epoch of a run.
+    """What images are compared with; made once and used for every epoch of a run.
 
     Attributes:
       classifier: whose features these are.
@@ -52,15 +52,15 @@ class References:
 
 
 def load_references(config: TrainConfig) -> References:
-    """Prepares the comparison with a data set. This is all that test images are used for.
+    """Prepares the comparison with a data set. Test images are used for nothing else.
 
-    Features of the training images are computed at first use and kept beside the prepared data.
+    The features of the training images are computed once and kept beside the prepared data.
 
     Args:
       config: `dataset` and where its data is.
 
     Raises:
-      UserError: the data cannot be had, or has no test split or classes.
+      UserError: the data is not available, or has no test split or classes.
     """
     classifier = load_classifier(config)
     train_images, _ = data.load_labelled(config, "train")
@@ -81,12 +81,12 @@ def load_references(config: TrainConfig) -> References:
 
 
 def training_features(classifier: Classifier, images: np.ndarray, folder) -> np.ndarray:
-    """Returns the features of training images; computes them once, and keeps them in a file.
+    """Returns the features of training images, which are computed once and kept in a file.
 
     Args:
       classifier: whose features.
       images: `[count, 28, 28, 1]` uint8.
-      folder: where the file is. Behind the array stands its SHA-256, so that damage is noticed.
+      folder: folder of the file. The SHA-256 of the array follows it, so that damage is noticed.
 
     Returns:
       `[count, 64]` float32.
@@ -104,12 +104,12 @@ def training_features(classifier: Classifier, images: np.ndarray, folder) -> np.
 
 
 def evaluate(images: np.ndarray, references: References, seed: int = 0) -> dict:
-    """Measures how good images are.
+    """Measures the quality of images.
 
     Args:
       images: `[count, 28, 28, 1]` float32 in [-1, 1], at least 1,000.
-      references: of the data set that they should look like.
-      seed: chooses the training images that the floor is measured with.
+      references: those of the data set that the images should look like.
+      seed: chooses the training images for the floor.
 
     Returns:
       A dict for JSON. `fcd`, `kid` and `kid_std_error`, `density`, `coverage`, `variety`: see
@@ -159,13 +159,13 @@ def evaluate_snapshot(
     manual_dir=None,
     keep: float = 1.0,
 ) -> dict:
-    """Draws images from a generator and measures how good they are.
+    """Samples images from a generator and measures their quality.
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
       count: how many images, 1,000 to 1,000,000; the default is also the number of test images.
       seed: of the noise, 0 to 2**32 - 1.
-      data_dir, manual_dir: where the data is, if not where the run had it.
+      data_dir, manual_dir: folders of the data, if they differ from the run's.
       keep: as for `Snapshot.sample`.
 
     Returns:
@@ -173,7 +173,7 @@ def evaluate_snapshot(
       `sampled` to keep as many.
 
     Raises:
-      UserError: a number is out of range, or the data cannot be had.
+      UserError: a number is out of range, or the data is not available.
     """
     check_numbers(count, seed)
     keep = check_keep(keep)
@@ -191,16 +191,16 @@ def evaluate_generator(
 ) -> dict:
     """Does what `evaluate_snapshot` does for all images, with references that exist already."""
     result = evaluate(snapshot.sample(count, seed), references, seed)
-    # As in history.csv, whatever the seed: one epoch has one variety.
+    # As in history.csv, whatever the seed: an epoch has one variety.
     return {"epoch": snapshot.epoch, **result, "variety": generator_variety(snapshot)}
 
 
 def evaluate_file(path, config: TrainConfig, seed: int = 0) -> dict:
-    """Measures how good the images of another program are.
+    """Measures the quality of images of another program.
 
     Args:
       path: as for `read_images`.
-      config: `dataset` that the images should look like, and where its data is.
+      config: the `dataset` that the images should look like, and the folders of its data.
       seed: as for `evaluate`.
 
     Returns:
@@ -215,13 +215,13 @@ def evaluate_file(path, config: TrainConfig, seed: int = 0) -> dict:
 
 
 def check_numbers(count: int, seed: int):
-    """Refuses a count or a seed that is out of range: before minutes of work, not after them."""
+    """Refuses a count or a seed out of range, before minutes of work."""
     whole_number("count", count, at_least=FEWEST, at_most=MOST_IMAGES)
     whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
 
 
 def at(config: TrainConfig, data_dir, manual_dir) -> TrainConfig:
-    """Returns the config with its data in another place, where one is given."""
+    """Returns the config with other data folders, if they are given."""
     given = {"data_dir": data_dir, "manual_dir": manual_dir}
     return dataclasses.replace(
         config, **{name: place for name, place in given.items() if place is not None}
@@ -251,7 +251,7 @@ def read_images(path) -> np.ndarray:
       `[count, 28, 28, 1]` float32 in [-1, 1].
 
     Raises:
-      UserError: it is no such file; the text names what is wrong.
+      UserError: the file does not hold such an array; the text says what is wrong.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -297,14 +297,14 @@ def read_images(path) -> np.ndarray:
 _MEANINGS = [
     ("fcd", "Fréchet classifier distance: lower is better"),
     ("kid", "kernel distance: lower is better"),
-    ("density", "where real images are dense: 1 is like real ones, lower is worse"),
-    ("coverage", "share of real images with a generated one near: higher is better"),
+    ("density", "how densely real images surround them: 1 is like real ones, lower is worse"),
+    ("coverage", "share of real images with a generated one nearby: higher is better"),
     ("variety", "mean distance between two images: near 0 is collapse"),
 ]
 
 
 def as_text(result: dict) -> str:
-    """Returns what `evaluate` returns in lines for people."""
+    """Formats the result of `evaluate` as text."""
     after = f" after epoch {result['epoch']}" if result.get("epoch") else ""
     kept = f", kept from {result['sampled']}" if "sampled" in result else ""
     lines = [

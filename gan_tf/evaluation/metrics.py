@@ -1,4 +1,4 @@
-"""What is measured on features: small functions, each of two sets of them."""
+"""Measures of two sets of features."""
 
 import numpy as np
 import scipy.linalg
@@ -15,7 +15,7 @@ _FEWEST = 10  # samples of each kind in a cell that are worth a comparison
 def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
     """Fréchet distance between the Gaussians that have the mean and covariance of two sets.
 
-    It grows as the sets get smaller, so only figures of equal counts compare.
+    It grows as the sets get smaller, so compare only sets of equal size.
 
     Args:
       features, others: `[count, dimensions]`, more samples than dimensions.

@@ -1,4 +1,4 @@
-"""Generated images, each beside the training images that are nearest to it."""
+"""Sampled images, each beside the training images nearest to it."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def write_neighbours(
     manual_dir=None,
     images=None,
 ):
-    """Draws images from a generator, each beside its nearest training images, into a PNG.
+    """Writes a PNG of sampled images, each beside its nearest training images.
 
     Args:
       path: the file.
@@ -35,7 +35,7 @@ def write_neighbours(
       images: the training images, if they were given to `train` as an array.
 
     Raises:
-      UserError: a number is out of range, or the data cannot be had, or is not what the generator
+      UserError: a number is out of range, or the data is not available or not what the generator
         was trained on.
     """
     drawn = snapshot.sample(whole_number("count", count, 1, _MOST_DRAWN), seed)
@@ -55,9 +55,9 @@ def write_neighbours(
 
 
 def draw_neighbours(images: np.ndarray, train_images: np.ndarray, features=None) -> np.ndarray:
-    """Draws a row for each image: itself, then the training images nearest to it.
+    """Makes a row for each image: the image, then the training images nearest to it.
 
-    A generator that copies shows the same image twice in a row.
+    If a generator copies, a row shows the same image twice.
 
     Args:
       images: `[count, 28, 28, 1]` float32 in [-1, 1].

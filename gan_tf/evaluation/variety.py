@@ -1,4 +1,4 @@
-"""How much images differ from each other: a number for every epoch, without any classifier."""
+"""Variety: how much images differ from each other, without any classifier."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ COUNT = 256  # images that it is measured on
 def variety(images: np.ndarray) -> float:
     """Mean root-mean-square distance between pairs of images.
 
-    It is near 0 where a generator draws one image again and again, whatever its losses say.
+    It is near 0 if a generator makes the same image again and again, whatever its losses are.
     Different images of Fashion-MNIST are at 0.81 on average.
 
     Args:
       images: `[count, height, width, 1]` float in [-1, 1], count >= 2.
 
     Returns:
-      The mean over all pairs, in units of the pixels, whose range is 2.
+      The mean over all pairs, in units of the grey values, whose range is 2.
     """
     flat = np.reshape(images, [len(images), -1]).astype(np.float64)
     products = flat @ flat.T
@@ -29,10 +29,10 @@ def variety(images: np.ndarray) -> float:
 
 
 def real_variety(images: np.ndarray) -> float:
-    """Variety of a data set's training images, which a generator's should come near.
+    """Variety of a data set's training images, which a generator should approach.
 
     Args:
-      images: `[count, 28, 28, 1]` uint8, of which 256 are drawn at random, always the same ones.
+      images: `[count, 28, 28, 1]` uint8, of which 256 are chosen at random, always the same ones.
 
     Returns:
       As `variety`; 0 for a single image.

@@ -233,7 +233,7 @@ def test_the_original_files_are_prepared_without_network(real_data_dir):
     [
         ("nonsense", "neither a folder .* fashion_mnist, mnist, kmnist, synthetic"),
         ("cifar10", r"images of \(32, 32, 3\); needed are 28 x 28 x 1"),
-        ("array-0123", "handed in from Python"),
+        ("array-0123", "passed from Python"),
         ("fashion_mnist:1.0.0", r"not to be had: .*, only: 3\.0\.1"),
     ],
 )
