@@ -416,3 +416,17 @@ def test_without_a_folder_for_temporary_files_help_works_and_work_is_refused(tmp
     said = refusal(f"--run-dir={tmp_path / 'run'}", *SMALL, run=run)
     assert "free space on the disk, or set the environment variable TMPDIR" in said
     assert contents(tmp_path) == {}
+
+
+def test_a_step_size_may_be_a_fraction(in_process):
+    asked = ["minimax", "--json", "--step-y", "0.05", "--step-x"]
+    answers = [in_process(*asked, size).stdout for size in ("1/16", "0.0625")]
+    assert json.loads(answers[0]) == json.loads(answers[1])
+    for size in ("1/0", "x", "1/x"):
+        assert "must be a number such as 0.05 or 1/16" in refusal(*asked, size, run=in_process)
+
+
+def test_a_lost_history_is_reported_as_lost(run_copy, in_process):
+    (run_copy / "history.csv").unlink()
+    message = refusal("report", "--text", "--run-dir", run_copy, run=in_process)
+    assert "history.csv is missing or empty: restore it from a backup" in message
