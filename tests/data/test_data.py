@@ -201,6 +201,8 @@ def test_without_network_and_data_one_line_says_what_to_do(
     said = refusal("train", f"--dataset={dataset}", *where, run=in_process)
     for needed in ["train-images-idx3-ubyte.gz", "http", "--manual-dir", "--dataset synthetic"]:
         assert needed in said
+    said = refusal("train", *where, f"--manual-dir={tmp_path}", run=in_process)
+    assert f"into --manual-dir {tmp_path}, where they are missing" in said
     assert not run_dir.exists()
 
 
