@@ -245,6 +245,11 @@ class TrainConfig:
         return self.dataset not in DATASETS and os.path.isdir(self.dataset)
 
     @property
+    def has_classes(self) -> bool:
+        """Whether the images have classes, which pictures or arrays of a user have not."""
+        return not (self.has_image_folder or self.dataset.startswith(OWN_IMAGES))
+
+    @property
     def run_folder(self) -> Path:
         """The folder of the run: `run_dir`, or runs/DATASET by default."""
         if self.run_dir is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.cluster import KMeans
 
-from gan_tf.config import OWN_IMAGES, TrainConfig
+from gan_tf.config import TrainConfig
 from gan_tf.data.classifier import load_classifier
 from gan_tf.noise import make_noise
 from gan_tf.system.errors import UserError
@@ -60,15 +60,15 @@ class Selection:
         ]
         batches = [generator(each, training=False).numpy() for each in noise]
         images = np.concatenate(batches)
-        if config.has_image_folder or config.dataset.startswith(OWN_IMAGES):
+        if config.has_classes:
+            classifier = load_classifier(config)
+            self._kinds = lambda images: classifier(images)[1]
+        else:
             clusters = KMeans(_CLUSTERS, n_init=3, random_state=0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of images that are all alike
                 clusters.fit(_unit_vectors(images))
             self._kinds = lambda images: clusters.predict(_unit_vectors(images))
-        else:
-            classifier = load_classifier(config)
-            self._kinds = lambda images: classifier(images)[1]
         self._reference_kinds = self._kinds(images)
         self._reference_changes = np.concatenate(list(map(self._change, noise, batches)))
 

@@ -70,7 +70,7 @@ def load_labelled(config: TrainConfig, split: str) -> tuple[np.ndarray, np.ndarr
             count, seed = synthetic.TEST_COUNT, seed + synthetic.TEST_SEED
         images = synthetic.synthetic_images(count, seed)
         labels = synthetic.synthetic_labels(count, seed)
-    elif config.has_image_folder or config.dataset.startswith(OWN_IMAGES):
+    elif not config.has_classes:
         raise UserError(f"`dataset` {config.dataset} has no test split and no classes to compare")
     else:
         images, labels = tfds.read_split(tfds.prepare(config), split, ["image", "label"])

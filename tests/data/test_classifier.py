@@ -65,14 +65,14 @@ def pipe(path):
     os.mkfifo(path)
 
 
+ANY_DAMAGE = [truncate, flip_a_bit, pipe, Path.unlink]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
 @pytest.mark.parametrize(
     "damage",
     [
-        truncate,
-        flip_a_bit,
-        pipe,
-        Path.unlink,
+        *ANY_DAMAGE,
         lambda path: pipe(path.with_suffix(".json")),
         lambda path: path.with_suffix(".json").write_text("[" * 100_000),
         lambda path: path.with_suffix(".json").write_text("[1]"),
@@ -108,10 +108,7 @@ def test_what_cannot_be_kept_is_computed_and_warned_of_once(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "damage",
     [
-        truncate,
-        flip_a_bit,
-        pipe,
-        Path.unlink,
+        *ANY_DAMAGE,
         lambda path: path.write_bytes(b"PK\3\4 something else"),
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes().replace(b"False", b"True ", 1)),
