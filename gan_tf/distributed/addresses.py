@@ -3,6 +3,7 @@
 TensorFlow itself waits for a missing worker without a message, and ignores Ctrl-C meanwhile.
 """
 
+import itertools
 import json
 import re
 import socket
@@ -99,26 +100,42 @@ def accepts(address: str) -> bool:
 
 
 def wait_for_all(everyone: list[str], index: int, seconds: int):
-    """Waits until each worker's address accepts a connection; this worker's does meanwhile.
+    """Waits until this worker has reached every address, and every worker has reached this one.
+
+    Without the second, a worker that goes on and is then killed would not have been seen by all.
 
     Raises:
       UserError: this worker's address is in use.
       RunFailed: not all workers started in time.
     """
     start_time = last_report_time = time.monotonic()
-    missing = range(len(everyone))
-    with _listener(everyone, index):
-        while missing := [other for other in missing if not accepts(everyone[other])]:
+    missing, visits = range(len(everyone)), 0
+    with _listener(everyone, index) as listener:
+        while True:
+            missing = [other for other in missing if not accepts(everyone[other])]
+            visits += _count_visits(listener)
+            if not missing and visits >= len(everyone):  # one is its own
+                return
+            who = names(everyone, missing) or f"a worker that has not reached {everyone[index]}"
             now = time.monotonic()
             if now - start_time > seconds:
                 raise RunFailed(
-                    f"waited {seconds} s for {names(everyone, missing)}: start every worker within"
+                    f"waited {seconds} s for {who}: start every worker within"
                     " `join_seconds`, and make sure that the machines can connect to these ports"
                 )
             if now - last_report_time > _REPORT_SECONDS:
                 last_report_time = now
-                console.say(f"waiting for {names(everyone, missing)}")
+                console.say(f"waiting for {who}")
             time.sleep(0.3)
+
+
+def _count_visits(listener):
+    """Returns how many connections have come since the last call."""
+    for count in itertools.count():
+        try:
+            listener.accept()[0].close()
+        except OSError:  # none is left
+            return count
 
 
 def _listener(everyone, index):
@@ -127,10 +144,14 @@ def _listener(everyone, index):
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
         # On all interfaces, as TensorFlow does: the name may be that of a router or a service.
-        return socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
+        listener = socket.create_server(
+            ("", port), family=family, dualstack_ipv6=both, backlog=1024
+        )
     except OSError as error:
         raise UserError(
             f"{names(everyone, [index])} cannot use its own address, port {port} of this machine"
             f" ({error.strerror}): end the process that uses it, or choose another port on all"
             " workers"
         ) from error
+    listener.setblocking(False)
+    return listener

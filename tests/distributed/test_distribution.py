@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from helpers import NO_NETWORK, ROOT
 
-from gan_tf.distributed.addresses import from_slurm, from_tf_config, wait_for_all
+from gan_tf.distributed.addresses import from_slurm, from_tf_config, split, wait_for_all
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import RunFailed, UserError
 
@@ -230,11 +231,31 @@ def test_the_variables_of_slurm(monkeypatch):
 
 def test_a_worker_that_never_comes_is_named():
     everyone = free_addresses(3)
-    with socket.create_server(("127.0.0.1", int(everyone[1].rpartition(":")[2]))):
+    with socket.create_server(split(everyone[1])):
         with pytest.raises(RunFailed, match=r"waited 1 s for worker 2 \(127.*\):.*`join_seconds`"):
             wait_for_all(everyone, 0, seconds=1)
         with pytest.raises(UserError, match=r"worker 1 \(127.*its own address.*in use"):
             wait_for_all(everyone, 1, seconds=1)
+
+
+def test_a_worker_stays_at_its_address_until_all_have_reached_it():
+    """Otherwise the others wait for one that went on and was killed."""
+    everyone = free_addresses(2)
+    with socket.create_server(split(everyone[1])):
+        with pytest.raises(RunFailed, match=f"for a worker that has not reached {everyone[0]}"):
+            wait_for_all(everyone, 0, seconds=1)
+
+    outcomes = {}
+
+    def wait(index):
+        outcomes[index] = wait_for_all(everyone, index, seconds=60)
+
+    threads = [threading.Thread(target=wait, args=[index]) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {0: None, 1: None}
 
 
 # ------------------------------------------------------------------------ the campaign
