@@ -166,10 +166,10 @@ def collapse(run):
     epoch 4 on; that of the training images is 0.80. A generator that is ten times faster than the
     discriminator, and draws the same patch of pixels sixteen times, has 0.17.
     """
-    real, by_epoch = run.real_variety, run.variety()
-    epochs = [row["epoch"] for row in latest(run)]
-    values = [by_epoch.get(epoch) for epoch in epochs]
-    if not real or not epochs or None in values or run.images_seen < _VARIED_AFTER:
+    real, rows = run.real_variety, latest(run)
+    epochs = [row["epoch"] for row in rows]
+    values = [row.get("variety") for row in rows]
+    if not real or not rows or None in values or run.images_seen < _VARIED_AFTER:
         return UNKNOWN
     if max(values) >= real / 3:
         return None

@@ -31,7 +31,8 @@ class Run:
       name: the folder's name.
       config: the run's settings, by field.
       environment: the software and hardware that the run started on.
-      history: rows of history.csv, at least one. Only `variety` may be missing or None.
+      history: rows of history.csv, at least one. `variety` is measured on the grid, or None, if
+        an older version did not record it; `fcd` and `fcd_floor` are those of evaluation.csv.
       evaluation: rows of evaluation.csv, one for each evaluated epoch of `history`, in order.
       grids: the sample grids by epoch, each `[122, 122]` uint8, not enlarged.
     """
@@ -66,13 +67,10 @@ class Run:
             return value
         return _REAL_VARIETY.get(self.config["dataset"])
 
-    def variety(self) -> dict[int, float]:
-        """Returns the variety by epoch: from history.csv or, for older runs, from the grids."""
-        column = {row["epoch"]: row.get("variety") for row in self.history}
-        recorded = {epoch: value for epoch, value in column.items() if value is not None}
-        return recorded or {
-            epoch: variety(cells(grid)[..., None] / 127.5 - 1) for epoch, grid in self.grids.items()
-        }
+    def by_epoch(self, column: str) -> dict[int, float]:
+        """Returns the values of a column of `history` that are not missing."""
+        known = {row["epoch"]: row.get(column) for row in self.history}
+        return {epoch: value for epoch, value in known.items() if value is not None}
 
 
 def read_run(path) -> Run:
@@ -91,19 +89,19 @@ def read_run(path) -> Run:
     evaluation = [row for row in run.read_evaluation() if 1 <= row["epoch"] <= len(history)]
     _check(run.history_path, history)
     _check(run.evaluation_path, evaluation)
-    return Run(
-        # A folder's name that is not UTF-8 holds lone surrogates, which JSON must not hold.
-        name=Path(path).resolve().name.encode("utf-8", "replace").decode(),
-        config=dataclasses.asdict(config),
-        environment=environment,
-        history=history,
-        evaluation=evaluation,
-        grids={
-            epoch: _grid(path)
-            for epoch, path in run.sample_paths().items()
-            if 1 <= epoch <= len(history)
-        },
-    )
+    grids = {
+        epoch: _grid(path)
+        for epoch, path in run.sample_paths().items()
+        if 1 <= epoch <= len(history)
+    }
+    for epoch, grid in grids.items():
+        if history[epoch - 1].get("variety") is None:
+            history[epoch - 1]["variety"] = variety(cells(grid)[..., None] / 127.5 - 1)
+    for row in evaluation:
+        history[row["epoch"] - 1] |= {name: row.get(name) for name in ("fcd", "fcd_floor")}
+    # A folder's name that is not UTF-8 holds lone surrogates, which JSON must not hold.
+    name = Path(path).resolve().name.encode("utf-8", "replace").decode()
+    return Run(name, dataclasses.asdict(config), environment, history, evaluation, grids)
 
 
 def cells(grid) -> np.ndarray:

@@ -89,7 +89,7 @@ def figures(run) -> list[tuple[str, str]]:
         (f"{last['generator_loss']:.3f}", "generator loss"),
         (f"{last['discriminator_loss']:.3f}", "discriminator loss"),
     ]
-    if by_epoch := run.variety():
+    if by_epoch := run.by_epoch("variety"):
         result.append((f"{by_epoch[max(by_epoch)]:.2f}", "variety"))
     if run.evaluation:
         result.append((f"{run.evaluation[-1]['fcd']:.3g}", "FCD"))
