@@ -33,15 +33,13 @@ highest_published = max(
 def facts(run):
     """Returns what the claims rest on, by name: settings, columns as arrays, and other values."""
     epochs, requested = len(run.history), run.config["epochs"]
-    g, d, real, fake, right_real, right_fake, norm, seconds, speed, step = (
-        np.array(run.column(name), float)
+    g, d, real, fake, right_real, right_fake, norm, variety, seconds, speed, step = (
+        np.array([row.get(name) for row in run.history], float)
         for name in (
             *("generator_loss", "discriminator_loss", *PAIR, *RIGHT, "generator_gradient_norm"),
-            *("seconds", "images_per_second", "step"),
+            *("variety", "seconds", "images_per_second", "step"),
         )
     )
-    by_epoch = run.variety()
-    variety = np.array([by_epoch.get(epoch, np.nan) for epoch in range(1, epochs + 1)])
     gap = real - fake
     widest, highest, lowest = gap.argmax(), g.argmax(), g.argmin()
     many = epochs >= 8  # enough to describe a curve
@@ -142,16 +140,9 @@ In epoch 1, the generator's loss is {g[0]} and the discriminator's loss is {d[0]
 {epochs}, they are {g[-1]} and {d[-1]} (in nats, averaged over the epoch).
     if epochs > 1
 
-The generator's loss is highest in epoch {highest + 1} ({g.max()}).
-    if high_within and not low_within and np.isnan(norm).any()
-
 The generator's loss is highest in epoch {highest + 1} ({g.max()}) with a gradient norm of
 {norm[highest]} (median over all epochs: {np.median(norm)}).
     if high_within and not low_within
-
-The generator's loss is highest in epoch {highest + 1} ({g.max()}) and lowest in epoch {lowest + 1}
-({g.min()}).
-    if high_within and low_within and np.isnan(norm).any()
 
 The generator's loss is highest in epoch {highest + 1} ({g.max()}) with a gradient norm of
 {norm[highest]} (median over all epochs: {np.median(norm)}) and lowest in epoch {lowest + 1}
@@ -249,13 +240,13 @@ ABSENT = {
 }
 # When a rule cannot be checked.
 UNKNOWN = {
-    "divergence": "np.isnan(g).any()",
-    "nothing learnt": "epochs < 3 or np.isnan([g, gap]).any()",
-    "imbalance": "epochs < 3 or np.isnan([*gap[-last:], worst_right]).any()",
+    "divergence": "False",
+    "nothing learnt": "epochs < 3",
+    "imbalance": "epochs < 3",
     "collapse": "epochs < 3 or seen < 40_000 or np.isnan([real_variety, *variety[-last:]]).any()",
     "missing classes": "not evaluated",
     "short training": "False",
-    "loss spikes": "not many or np.isnan(g).any()",
+    "loss spikes": "not many",
 }
 LASTING = {
     "imbalance": "abs(gap[-1]) > 0.9 * abs(gap[-last])",
@@ -375,12 +366,10 @@ def check_advice(run, known, found):
 
 def prefixes(run):
     """A run as it was after each of its epochs, finished or not."""
-    by_epoch = run.variety()
-    rows = [row | {"variety": by_epoch.get(row["epoch"])} for row in run.history]
-    for count in range(1, len(rows) + 1):
+    for count in range(1, len(run.history) + 1):
         for requested in (count, count + 1):
             config = run.config | {"epochs": requested}
-            yield dataclasses.replace(run, history=rows[:count], config=config, grids={})
+            yield dataclasses.replace(run, history=run.history[:count], config=config)
 
 
 @pytest.mark.parametrize("folder", sorted(ILL_RUNS.iterdir()), ids=lambda folder: folder.name)
@@ -445,16 +434,14 @@ def random_run(seed):
     choices["max_images"] = chance.choice([None, max(images, choices["batch_size"])])
     config = TrainConfig(epochs=count + chance.choice([0, 1]), seed=3, **choices)
     ranges = ANY | chance.choice([*KINDS.values()])
-    missing = chance.sample([*ANY], chance.choice([0, 0, 1, 2]))
     digits = chance.choice([2, 3, 4])  # few digits make equal values
     rows = []
     for epoch in range(1, count + 1):
         row = {name: round(float(values.uniform(*ends)), digits) for name, ends in ranges.items()}
-        row |= {name: None for name in missing if values.random() < 0.5}
         row |= {"epoch": epoch, "step": epoch * -(-images // config.batch_size)}
         rows.append(row | {"seconds": 2.5, "images_per_second": images / 2.5})
     if chance.random() < 0.5:
-        rows[count // 2]["generator_loss"] = 1.4
+        rows[count // 2] |= {"generator_loss": 1.4, "variety": None}
     distances = values.uniform(0.5, 20, chance.choice([0, *range(count + 1)]))
     if chance.random() < 0.5:
         distances[::-1].sort()
