@@ -1,5 +1,6 @@
 """Each health rule finds the run with its illness, and nothing in the published runs."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -44,6 +45,34 @@ def test_what_is_found_in_a_real_run(name, rules, level):
     found = findings(read_run(ILL_RUNS / name))
     assert [finding.rule for finding in found] == rules
     assert story.verdict(found)[0] == level
+
+
+def edited(run, columns, epochs=slice(None)):
+    """The same run with other values in some rows of its history."""
+    rows = [row | columns for row in run.history[epochs]]
+    kept = {row["epoch"]: row for row in run.history + rows}
+    return dataclasses.replace(run, history=[*kept.values()])
+
+
+@pytest.mark.parametrize(
+    "gap, ratio, found", [(0.049, 1.09, True), (0.051, 1.09, False), (0.049, 1.11, False)]
+)
+def test_nothing_is_learnt_if_neither_gap_nor_loss_changes(swinging, gap, ratio, found):
+    columns = {"real_probability": 0.5, "fake_probability": 0.5 + gap, "generator_loss": 1.0}
+    run = edited(edited(swinging, columns), {"generator_loss": ratio}, slice(1, None))
+    assert (rules.nothing_learnt(run) is not None) == found
+
+
+@pytest.mark.parametrize("name", ["fast_discriminator", "slow_discriminator", "fast_generator"])
+def test_a_fault_that_is_easing_is_no_alarm(name):
+    """A network catches up by a tenth, or the images have become a tenth more varied."""
+    run = read_run(ILL_RUNS / name)
+    row = run.history[-3]
+    pair = ("real_probability", "fake_probability")
+    nearer = {column: 0.5 + 0.89 * (row[column] - 0.5) for column in pair}
+    run = edited(run, nearer | {"variety": 1.1 * row["variety"]}, slice(-1, None))
+    assert findings(run)[0].title.endswith(", but less so than before")
+    assert {finding.level for finding in findings(run)} <= {"advice", "note"}
 
 
 def test_epochs_in_words():
