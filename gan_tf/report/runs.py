@@ -13,7 +13,7 @@ from gan_tf.system.errors import UserError
 
 _SIDE, _GAP, _COLUMNS = 28, 2, 4  # of a grid of 16 images before it is enlarged
 _GRID_SIDE = (_SIDE + _GAP) * _COLUMNS + _GAP
-# Columns of history.csv in the runs of every version. The first group are shares, from 0 to 1.
+# Columns of history.csv in the runs of every version. The first four are shares, from 0 to 1.
 _SHARES = ("real_probability", "fake_probability", "real_accuracy", "fake_accuracy")
 _AMOUNTS = (
     *("generator_loss", "discriminator_loss"),
@@ -107,8 +107,8 @@ def read_run(path) -> Run:
 def cells(grid) -> np.ndarray:
     """Returns the images of a grid, `[16, 28, 28]` uint8."""
     pitch = _SIDE + _GAP
-    images = grid[_GAP:, _GAP:].reshape(_COLUMNS, pitch, _COLUMNS, pitch).swapaxes(1, 2)
-    return images.reshape(-1, pitch, pitch)[:, :_SIDE, :_SIDE]
+    rows = grid[_GAP:, _GAP:].reshape(_COLUMNS, pitch, _COLUMNS, pitch)
+    return rows.swapaxes(1, 2).reshape(-1, pitch, pitch)[:, :_SIDE, :_SIDE]
 
 
 def _grid(path):
