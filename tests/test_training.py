@@ -141,7 +141,9 @@ def test_images_that_are_changed_while_they_are_trained_on_stay_as_they_are_reco
     ],
 )
 def test_images_of_another_kind_are_refused(tmp_path, wrong):
-    with pytest.raises(UserError, match="`images` (must be uint8 of shape .*, not|are no array)"):
+    with pytest.raises(
+        UserError, match="`images` (must be uint8 of shape .*, not|are not an array)"
+    ):
         train(TrainConfig(run_dir=tmp_path / "run"), images=wrong)
     assert contents(tmp_path) == {}
 

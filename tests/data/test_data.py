@@ -234,9 +234,9 @@ def test_the_original_files_are_prepared_without_network(real_data_dir):
     "dataset, said",
     [
         ("nonsense", "neither a folder .* fashion_mnist, mnist, kmnist, synthetic"),
-        ("cifar10", r"images of \(32, 32, 3\); needed are 28 x 28 x 1"),
+        ("cifar10", r"images of \(32, 32, 3\), but must have 28 x 28 x 1"),
         ("array-0123", "passed from Python"),
-        ("fashion_mnist:1.0.0", r"not to be had: .*, only: 3\.0\.1"),
+        ("fashion_mnist:1.0.0", r"does not exist: .*, only: 3\.0\.1"),
     ],
 )
 def test_a_data_set_that_does_not_fit_is_refused(tmp_path, dataset, said):

@@ -82,7 +82,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(pictures, tmp_path):
     with pytest.warns(UserWarning, match="cannot write to .*cache"):
         assert as_set(load(folder, tmp_path)) == as_set(arrays)
     with pytest.warns(
-        UserWarning, match="converted anew for every run: no home folder for ~nobody"
+        UserWarning, match="converted again for every run: no home folder for ~nobody"
     ):
         images = load_images(TrainConfig(dataset=folder, data_dir="~nobody of this name/data"))
     assert as_set(images) == as_set(arrays)
@@ -269,7 +269,7 @@ def test_what_is_left_out_is_counted_and_named_in_one_warning(pictures, tmp_path
     large = "has more than 100,000,000 pixels"
     assert str(warning.message) == (
         f"5 of 10 are left out of the training images: {folder}/a large.png: {large};"
-        f" {folder}/a very large.png: {large}; {folder}/aa notes.txt: is no picture, and"
+        f" {folder}/a very large.png: {large}; {folder}/aa notes.txt: is not a picture, and"
         " 2 more"
     )
 
@@ -279,7 +279,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path, content):
     (tmp_path / "mine").mkdir()
     if content:
         (tmp_path / "mine" / "notes.txt").write_text(content)
-    with pytest.raises(UserError, match="mine holds no picture"):
+    with pytest.raises(UserError, match="mine contains no picture"):
         load(tmp_path / "mine", tmp_path)
 
 
