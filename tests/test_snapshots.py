@@ -71,7 +71,7 @@ def test_before_the_first_snapshot_the_newest_checkpoint_is_drawn(run_copy):
     assert from_checkpoint.epoch is None
     np.testing.assert_array_equal(from_checkpoint.sample(3), expected)
     shutil.rmtree(run_copy / "checkpoints")
-    with pytest.raises(UserError, match="snapshots holds no snapshot; `epoch` may be: none yet"):
+    with pytest.raises(UserError, match="snapshots contains no snapshot; `epoch` may be: none yet"):
         load_snapshot(run_copy)
 
 
@@ -203,7 +203,7 @@ def make_text(arrays):
 @pytest.mark.parametrize("change", [lose_one, reshape_one, scalar, make_nan, make_text])
 def test_weights_of_another_generator_are_refused(exported, change):
     changed(exported, change)
-    with pytest.raises(UserError, match="small.npz holds no generator of this kind") as refused:
+    with pytest.raises(UserError, match="small.npz is not a generator of this kind") as refused:
         load_pretrained(exported)
     assert "\n" not in str(refused.value)
 
@@ -211,7 +211,7 @@ def test_weights_of_another_generator_are_refused(exported, change):
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
 def test_a_file_without_arrays_is_refused(exported, content):
     replace_arrays(exported, content)
-    with pytest.raises(UserError, match="small.npz holds no generator"):
+    with pytest.raises(UserError, match="small.npz is not a generator"):
         load_pretrained(exported)
 
 
@@ -235,7 +235,7 @@ def test_objects_are_never_unpickled(exported):
         arrays["0/kernel"] = np.array([print], dtype=object)
 
     changed(exported, make_object)
-    with pytest.raises(UserError, match="small.npz holds no generator"):
+    with pytest.raises(UserError, match="small.npz is not a generator"):
         load_pretrained(exported)
 
 

@@ -27,7 +27,7 @@ def test_a_generator_that_hardly_makes_a_class_ends_with_a_clear_word():
     snapshot = load_pretrained()
     for weight in snapshot.generator.layers[-1].weights:
         weight.assign(0 * weight)  # grey images only
-    with pytest.raises(UserError, match=r"only 0 of 5\d\d\d images are of it.*another epoch"):
+    with pytest.raises(UserError, match=r"only 0 of 5\d\d\d images belong to it.*another epoch"):
         sample_class(snapshot, "trouser")
 
 

@@ -172,12 +172,12 @@ def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, refere
     assert (rows[0]["classifier"], rows[2]["classifier"]) == (None, references.classifier.id)
 
     before = run.evaluation_path.read_bytes()
-    with pytest.warns(UserWarning, match="is left as it is: .* another number of images"):
+    with pytest.warns(UserWarning, match="is not changed: .* another number of images"):
         (other,) = evaluate_run(run_copy, COUNT + 1, data_dir=data_dir)
     assert other["images"] == COUNT + 1
     config, environment = run.read_config()
     run.write_config(dataclasses.replace(config, ema_decay=0.5), environment)
-    with pytest.warns(UserWarning, match="is left as it is: it is of the averaged generator"):
+    with pytest.warns(UserWarning, match="is not changed: it is of the averaged generator"):
         evaluate_run(run_copy, COUNT, averaged=False, data_dir=data_dir)
     assert run.evaluation_path.read_bytes() == before
 
@@ -238,7 +238,7 @@ def test_the_best_epoch_is_the_best_one_that_can_be_drawn(run_copy, in_process):
     assert finished.stdout.endswith("64 images from epoch 2\n") and finished.stderr == ""
     checkpoints.remove_snapshot(run, 2)  # as version 2.0 did not keep it
     assert (run.best_evaluated_epoch(), run.best_kept_epoch()) == (2, 3)
-    with pytest.warns(UserWarning, match="epoch 2 was better than epoch 3, but is not kept"):
+    with pytest.warns(UserWarning, match="epoch 2 was better than epoch 3, but has no snapshot"):
         finished = in_process("sample", "--run-dir", run_copy, "--epoch=best")
     assert finished.stdout.endswith("64 images from epoch 3\n")
 

@@ -142,7 +142,7 @@ def test_images_are_read_in_any_of_their_forms(tmp_path):
     [
         (np.zeros([2000, 28, 27], np.uint8), r"shape \[2000, 28, 27\]"),
         (np.zeros([2000, 28, 28, 3], np.uint8), r"shape \[2000, 28, 28, 3\]"),
-        (np.zeros([999, 28, 28], np.uint8), "holds 999 images; needed are at least 1000"),
+        (np.zeros([999, 28, 28], np.uint8), "contains 999 images, but must have 1000"),
         (np.zeros([2000, 28, 28], np.int64), "int64"),
         (np.ones([2000, 28, 28], np.uint8), "no value above 1; uint8 must be in .0, 255."),
         (np.full([2000, 28, 28], 255.0), "from 255 to 255"),

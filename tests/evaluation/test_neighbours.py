@@ -6,7 +6,7 @@ from PIL import Image
 
 from gan_tf import UserError, load_snapshot, write_neighbours
 from gan_tf.data import load_images, scaled
-from gan_tf.evaluation.neighbours import draw_neighbours
+from gan_tf.evaluation.neighbours import neighbours_grid
 from gan_tf.run.images import PANEL_GAP, read_png
 
 CELL = 30 * 3  # pixels of an image and its gap, enlarged
@@ -26,7 +26,7 @@ def test_the_nearest_training_images_stand_beside_each_image():
     train = np.random.default_rng(0).integers(0, 256, [40, 28, 28, 1], np.uint8)
     copies = scaled(train[[7, 3]])
     features = np.array([[0.0], [9.0]]), np.arange(40.0)[:, None]
-    drawn = draw_neighbours(copies, train, features)
+    drawn = neighbours_grid(copies, train, features)
     width = CELL + 6, 5 * CELL + 6, 5 * CELL + 6
     assert drawn.shape == (2 * CELL + 6 + CAPTION, sum(width) + 2 * PANEL_GAP)
     first, second = np.cumsum(width)[:-1] + [0, PANEL_GAP]
@@ -41,7 +41,7 @@ def test_the_nearest_training_images_stand_beside_each_image():
         everyone = np.linalg.norm(train.astype(float) - train[index], axis=(1, 2))[:, 0]
         np.testing.assert_allclose(distances, np.sort(everyone)[:5])
     np.testing.assert_array_equal(images_of(by_features, 5)[0], train[:5, :, :, 0])
-    assert draw_neighbours(copies, train[:3]).shape[1] == 4 * CELL + 12 + PANEL_GAP  # pixels only
+    assert neighbours_grid(copies, train[:3]).shape[1] == 4 * CELL + 12 + PANEL_GAP  # pixels only
 
 
 def test_the_command_draws_them_by_pixels_and_by_features(run_copy, data_dir, in_process):
