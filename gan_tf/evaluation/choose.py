@@ -45,7 +45,8 @@ def sample_class(
     """
     count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
     config = with_data_folders(snapshot.config, data_dir, manual_dir)
-    snapshot = dataclasses.replace(snapshot, config=config)
+    if config != snapshot.config:  # a copy would lose the cached `Selection`
+        snapshot = dataclasses.replace(snapshot, config=config)
     classifier = load_classifier(config)
     label = _find_label(class_name, classifier.class_names)
 
