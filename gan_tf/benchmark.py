@@ -1,4 +1,4 @@
-"""This machine's time for a training step, each way of computing it side by side."""
+"""Measures the time of a training step on this machine, for each way of computing it."""
 
 import itertools
 import time
@@ -20,25 +20,22 @@ _SAMPLES = 10_000
 
 
 def benchmark() -> dict:
-    """Times the training step that `train` runs, and the drawing of samples.
+    """Times the training step of `train`, and the sampling of images.
 
-    The ways of computing take turns, so that a machine whose speed drifts treats them alike; each
-    ratio is that of two neighbouring turns.
+    The ways of computing take turns, so that a change of the machine's speed affects all of them.
+    Each speed-up compares two turns of the same round.
 
     Returns:
       environment: as in config.json.
-      steps: a list of dicts, one for each batch size, layers (`fast` or plain Keras) and
+      steps: a list of dicts, one for each batch size, kind of layers (`fast` or plain Keras) and
         precision: median `milliseconds` of a step, `images_per_second`, `hours` for 50 epochs of
-        60,000 images, and `speedup` against plain Keras layers in float32: `median`, `low`,
-        `high` over 9 pairs.
-      sampled_images_per_second: over 10,000 images.
+        60,000 images, and `speedup` against plain Keras layers in float32: `median`, `low` and
+        `high` over 9 rounds.
+      sampled_images_per_second: for 10,000 images.
     """
-    steps = []
-    for batch_size in BATCH_SIZES:
-        steps += _time_steps(batch_size)
     return {
         "environment": environment.describe(),
-        "steps": steps,
+        "steps": [row for batch_size in BATCH_SIZES for row in _time_steps(batch_size)],
         "sampled_images_per_second": _time_sampling(),
     }
 
@@ -68,23 +65,23 @@ def _time_steps(batch_size):
 
 
 def _make_turn(batch_size, fast, precision):
-    """Returns a function that runs the step for half a second, and gives seconds per step."""
+    """Returns a function that runs steps for half a second, and returns the seconds per step."""
     gan = Gan(TrainConfig(batch_size=batch_size, fast=fast, precision=precision))
     noise = make_noise(batch_size, TrainConfig.latent_dim, seed=0, index=0)
     images = tf.random.stateless_uniform([batch_size, 28, 28, 1], [0, 0], -1, 1)
 
     def step():
         metrics = gan.train_step(images, noise)
-        return float(metrics["generator_loss"])  # waits until the step is done
+        return float(metrics["generator_loss"])  # waits for the step to finish
 
     step()  # traces
     step()
 
     def turn():
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         for count in itertools.count(1):
             step()
-            elapsed = time.perf_counter() - started
+            elapsed = time.perf_counter() - start_time
             if elapsed > _SECONDS_PER_TURN:
                 return elapsed / count
 
@@ -96,18 +93,18 @@ def _time_sampling():
     gan = Gan(config)
     snapshot = Snapshot(gan.generator, gan.fixed_noise, config, {}, None, "no run")
     snapshot.sample(1)
-    started = time.perf_counter()
+    start_time = time.perf_counter()
     snapshot.sample(_SAMPLES)
-    return _SAMPLES / (time.perf_counter() - started)
+    return _SAMPLES / (time.perf_counter() - start_time)
 
 
 def as_table(result: dict) -> str:
-    """Returns a benchmark's result as text, a Markdown table in its middle."""
-    here = result["environment"]
+    """Returns the result of `benchmark` as text with a Markdown table."""
+    machine = result["environment"]
     lines = [
-        f"{here['processor']}, {here['threads']} cores, {here['gpus']} GPUs,"
-        f" TensorFlow {here['tensorflow']}"
-        + (", TF_ENABLE_ONEDNN_OPTS=1" if here["onednn_asked"] else ""),
+        f"{machine['processor']}, {machine['threads']} cores, {machine['gpus']} GPUs,"
+        f" TensorFlow {machine['tensorflow']}"
+        + (", TF_ENABLE_ONEDNN_OPTS=1" if machine["onednn_asked"] else ""),
         "",
         "| batch | layers | precision | ms/step | images/s | 50 epochs | speed-up (low to high) |",
         "|---|---|---|---|---|---|---|",
@@ -119,5 +116,5 @@ def as_table(result: dict) -> str:
             f" {row['milliseconds']:.1f} | {row['images_per_second']:.0f} | {row['hours']:.1f} h |"
             f" {speedup['median']:.2f} ({speedup['low']:.2f} to {speedup['high']:.2f}) |"
         )
-    lines += ["", f"{result['sampled_images_per_second']:.0f} images/s drawn by gan-tf sample"]
+    lines += ["", f"{result['sampled_images_per_second']:.0f} images/s sampled by gan-tf sample"]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A trained generator for other programs, with a note of where it comes from."""
+"""Exports a trained generator for other programs, with a note of its origin."""
 
 import contextlib
 import dataclasses
@@ -20,31 +20,31 @@ from gan_tf.run.rundir import check_output
 from gan_tf.system import files
 from gan_tf.system.errors import UserError
 
-# What needs TensorFlow is imported within the functions: an export is refused without it.
+# Only functions import TensorFlow, so that an export can be refused before that.
 FORMATS = {"keras": ".keras", "saved-model": "", "npz": ".npz", "onnx": ".onnx"}
 
 
 def export_generator(snapshot, path, format: str | None = None) -> Path:
-    """Writes a trained generator so that programs without gan_tf can draw with it.
+    """Writes a trained generator so that programs without gan_tf can sample images.
 
     It maps `[batch, latent_dim]` float32, unit Gaussian, to `[batch, 28, 28, 1]` float32 in
-    [-1, 1], and is made of plain Keras layers in float32: its images are those of the snapshot
-    within 1e-5. A note beside it, under its name and .json, says where it comes from: config,
-    epoch, machine, and the SHA-256 of each file.
+    [-1, 1]. It consists of plain Keras layers in float32, and its images equal those of the
+    snapshot within 1e-5. A note beside it, with .json added to its name, records the config, the
+    epoch, the machine, and the SHA-256 of each file.
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
-      path: the file, ending as the format demands; for "saved-model" a new folder.
-      format: "keras" for `keras.models.load_model`, "saved-model" for `tf.saved_model.load`
-        (call its `serve`), "onnx" for ONNX runtimes (needs the package tf2onnx), or "npz": the
-        weights as arrays, kernels in float16, half the bytes, which move an image by less than a
-        grey level of 255; `load_pretrained(path)` reads it. By default what the path ends in says.
+      path: path of the file, with the suffix of the format; for "saved-model" a new folder.
+      format: "keras" for `keras.models.load_model`; "saved-model" for `tf.saved_model.load` (call
+        its `serve`); "onnx" for ONNX runtimes (needs the package tf2onnx); or "npz" for the weights
+        as arrays, which `load_pretrained(path)` reads. There the kernels are float16, which changes
+        an image by less than one of 255 grey levels. By default the suffix decides.
 
     Returns:
       The path.
 
     Raises:
-      UserError: an argument does not fit, or something is in the way; nothing was written.
+      UserError: an argument is invalid, or a file is in the way; nothing was written.
       RunFailed: the disk is full; nothing was written.
     """
     format = check_export(path, format)
@@ -65,25 +65,22 @@ def export_generator(snapshot, path, format: str | None = None) -> Path:
 
 
 def note_path(path) -> Path:
-    """Returns where the note of an export stands: generator.npz has generator.npz.json."""
+    """Returns the path of an export's note: generator.npz.json for generator.npz."""
     return Path(f"{os.fspath(path)}.json")
 
 
 def check_export(path, format: str | None = None) -> str:
-    """Returns the format of an export; refuses one that cannot be written, before it is made.
+    """Returns the format of an export, or raises UserError if it cannot be written.
 
     Args:
       path, format: as for `export_generator`.
-
-    Raises:
-      UserError: says what does not fit, or is in the way.
     """
     files.check_name(path)
     path = Path(path)
-    suffix = {suffix: name for name, suffix in FORMATS.items() if suffix}
-    if format is None and path.suffix not in suffix:
-        raise UserError(f"`output` {path} must end in {', '.join(suffix)}, or give a `format`")
-    format = format or suffix[path.suffix]
+    formats = {suffix: name for name, suffix in FORMATS.items() if suffix}
+    if format is None and path.suffix not in formats:
+        raise UserError(f"`output` {path} must end in {', '.join(formats)}, or give a `format`")
+    format = format or formats[path.suffix]
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}, not {format!r}")
     if path.suffix != FORMATS[format] and format != "saved-model":
@@ -93,14 +90,14 @@ def check_export(path, format: str | None = None) -> str:
     if format == "saved-model":
         files.check_tensorflow_name(path)
         if os.path.lexists(path):
-            raise UserError(f"{path} is there already: name a new folder for `format` saved-model")
+            raise UserError(f"{path} exists: choose a new folder for `format` saved-model")
     note = note_path(path)
     check_output(path)
     check_output(note)
     if note.exists() and not _is_note(note):
         raise UserError(
-            f"{note}, where the note beside an export goes, is a file of yours: name another"
-            " `output`"
+            f"{note} would be replaced by the note of this export, but is a file of yours: choose"
+            " another `output`"
         )
     return format
 
@@ -116,14 +113,14 @@ def _write(path, snapshot, format):
     if format == "npz":
         path.write_bytes(_arrays(snapshot.generator))
         return
-    generator = _plain(snapshot)
+    generator = _plain_generator(snapshot)
     if format == "keras":
         generator.save(path)
         _shorten_config(path)
         return
     if format == "onnx":
-        generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # or Keras refuses
-    with contextlib.redirect_stdout(io.StringIO()):  # Keras describes what it has written
+        generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # Keras requires a call
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras prints a description
         generator.export(path, format="onnx" if format == "onnx" else "tf_saved_model")
 
 
@@ -134,14 +131,14 @@ def _arrays(generator):
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        # Vectors stay float32: they are few, and a variance may be too small for float16.
+        # Vectors stay float32, since a variance may be too small for float16.
         **{name: w.astype(np.float16) if w.ndim > 1 else w for name, w in weights.items()},
     )
     return content.getvalue()
 
 
-def _plain(snapshot):
-    """The generator in Keras's own layers, which need nothing of gan_tf to be loaded again."""
+def _plain_generator(snapshot):
+    """Returns the generator in Keras's own layers, which can be loaded without gan_tf."""
     from gan_tf.models import make_generator
     from gan_tf.system import environment
 
@@ -152,10 +149,10 @@ def _plain(snapshot):
 
 
 def _shorten_config(path):
-    """Takes out of a .keras file what older versions of Keras 3 do not know.
+    """Removes from a .keras file what older versions of Keras 3 do not know.
 
-    They refuse an argument that is new, even where it has the value that it has without being
-    given. And what a weight began with no longer matters.
+    They refuse a new argument even if it has its default value. Initializers are removed too, as
+    they no longer matter.
     """
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
@@ -182,7 +179,7 @@ def _without_defaults(class_name, config):
 
 @contextlib.contextmanager
 def _folder_written_whole(path):
-    """Gives a temporary folder; what was written there is put in place at the end, or nothing."""
+    """Yields a temporary folder, and renames it when the block ends without an error."""
     from tensorflow.errors import OpError
 
     from gan_tf.run.checkpoints import write_failure
@@ -196,7 +193,7 @@ def _folder_written_whole(path):
         yield unfinished
         for written in unfinished.rglob("*"):
             files.sync(written)
-        os.chmod(unfinished, 0o755)  # mkdtemp makes a folder for its owner alone
+        os.chmod(unfinished, 0o755)  # only its owner can read a folder of mkdtemp
         os.rename(unfinished, path)
     except (OpError, OSError) as error:
         raise write_failure(path, error) from error
@@ -205,11 +202,8 @@ def _folder_written_whole(path):
 
 
 def _hashes(path):
-    """The SHA-256 of a file, or of each file of a folder by its name."""
+    """Returns the SHA-256 of a file, or a dict with that of each file in a folder."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    return {
-        str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-    }
+    paths = sorted(path.rglob("*"))
+    return {str(file.relative_to(path)): _hashes(file) for file in paths if file.is_file()}

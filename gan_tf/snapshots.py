@@ -1,4 +1,4 @@
-"""A trained generator, loaded from a run, a file or the package, and ready to sample."""
+"""A trained generator that is loaded from a run, a file or the package, and can sample images."""
 
 import dataclasses
 import functools
@@ -7,8 +7,6 @@ import io
 import itertools
 import json
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ import tensorflow as tf
 from gan_tf.config import MOST_IMAGES, TrainConfig, still_known, whole_number
 from gan_tf.fast_layers import convert
 from gan_tf.models import make_generator
-from gan_tf.noise import make_fixed_noise, make_noise, walk
+from gan_tf.noise import generate, make_fixed_noise, make_noise, walk
 from gan_tf.run import checkpoints, images
 from gan_tf.run.rundir import RunDir
 from gan_tf.selection import BATCH, Selection, check_keep
@@ -30,19 +28,8 @@ PRETRAINED = {
     "best": Path(__file__).with_name("weights") / "fashion_mnist_best.npz",
 }
 _FRAME_MS = 100  # per image of an animation
-_LAST_IMAGE = 2**32 - 1  # that can be named; the number of its batch is part of a seed
-_MOST_BYTES = 2**30  # of a file of weights; none is so large
-# Errors that NumPy and Keras raise for a file with another content.
-_NO_WEIGHTS = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_MAX_INDEX = 2**32 - 1  # of an image; the index of its batch is part of a seed
+_MAX_BYTES = 2**30  # of a file of weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +38,11 @@ class Snapshot:
 
     Attributes:
       generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
-      fixed_noise: `[16, latent_dim]` float32, the noise of the run's own samples.
+      fixed_noise: `[16, latent_dim]` float32, the noise of the samples in the run's folder.
       config: the `TrainConfig` of the run.
-      environment: the versions and the machine that the run began on, as in its config.json.
-      epoch: the last epoch of its training; None for a checkpoint before the first snapshot.
-      origin: a description of the epoch.
+      environment: versions and machine at the start of the run, as in its config.json.
+      epoch: last epoch of the training; None for a checkpoint before the first snapshot.
+      origin: description of the epoch for messages.
     """
 
     generator: tf.keras.Sequential
@@ -69,11 +56,11 @@ class Snapshot:
         """Samples new images.
 
         Args:
-          count: how many, up to 1,000,000; the first ones are the same for every count, up to
-            rounding.
+          count: number of images, up to 1,000,000; the first images are the same for every count,
+            up to rounding.
           seed: seed of the noise, 0 to 2**32 - 1.
-          keep: the share of images to keep, 0.05 to 1: those that change least with their noise,
-            among which fewer are crosses of two garments; see `Selection`.
+          keep: share of images to keep, 0.05 to 1. Those that change least with their noise are
+            kept, since fewer of them are crosses of two garments; see `Selection`.
 
         Returns:
           `[count, 28, 28, 1]` float32 in [-1, 1].
@@ -84,8 +71,8 @@ class Snapshot:
         count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         if check_keep(keep) < 1:
-            images, _ = take(self.batches(seed, keep), count)
-            return images
+            samples, _ = take(self.batches(seed, keep), count)
+            return samples
         batches = []
         for first in range(0, count, BATCH):
             noise = self._noise(seed, first // BATCH)[: count - first]
@@ -93,33 +80,33 @@ class Snapshot:
         return np.concatenate(batches)
 
     def batches(self, seed: int = 0, keep: float = 1.0):
-        """Yields the images of `sample`, without an end, and their places in all that is sampled.
+        """Yields the images of `sample` endlessly, with their indices among all sampled images.
 
         Args:
           seed, keep: as for `sample`.
 
         Yields:
-          `[kept, 28, 28, 1]` float32 and `[kept]` int, of 256 images each.
+          `[kept, 28, 28, 1]` float32 and `[kept]` int, for each batch of 256 images.
         """
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         keep = check_keep(keep)
-        for index in itertools.count():
-            noise = self._noise(seed, index)
+        for batch in itertools.count():
+            noise = self._noise(seed, batch)
             samples = generate(self.generator, noise)
-            places = index * BATCH + np.arange(BATCH)
+            indices = batch * BATCH + np.arange(BATCH)
             if keep < 1:
-                kept = self._selection.keeps(noise, samples, keep)
-                samples, places = samples[kept], places[kept]
+                is_kept = self._selection.keeps(noise, samples, keep)
+                samples, indices = samples[is_kept], indices[is_kept]
             if len(samples):
-                yield samples, places
+                yield samples, indices
 
     def interpolate(self, waypoints, steps: int = 8, seed: int = 0) -> np.ndarray:
-        """Samples images on the way between some images of `sample`.
+        """Generates images on a path between images of `sample`.
 
         Args:
-          waypoints: at least two numbers of images of `sample(count, seed)`, from 0; the way leads
+          waypoints: indices of at least two images of `sample(count, seed)`, from 0; the path leads
             from each to the next.
-          steps: images on the way from one to the next, both included; at least 2.
+          steps: number of images from one waypoint to the next, both included; at least 2.
           seed: seed of the noise.
 
         Returns:
@@ -131,12 +118,12 @@ class Snapshot:
         steps = whole_number("steps", steps, at_least=2, at_most=10_000)
         seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         if not np.iterable(waypoints):
-            raise UserError(f"`waypoints` must be a list of numbers of images, not {waypoints!r}")
-        places = [whole_number("waypoints", place, 0, _LAST_IMAGE) for place in waypoints]
-        if len(places) < 2:
-            raise UserError(f"`waypoints` must be at least two numbers of images, not {places}")
-        noise = [self._noise(seed, place // BATCH)[place % BATCH] for place in places]
-        legs = [walk(start, end, steps) for start, end in zip(noise, noise[1:])]
+            raise UserError(f"`waypoints` must be a list of image numbers, not {waypoints!r}")
+        indices = [whole_number("waypoints", index, 0, _MAX_INDEX) for index in waypoints]
+        if len(indices) < 2:
+            raise UserError(f"`waypoints` must be at least two image numbers, not {indices}")
+        noise = [self._noise(seed, index // BATCH)[index % BATCH] for index in indices]
+        legs = [walk(start, end, steps) for start, end in itertools.pairwise(noise)]
         return np.stack([generate(self.generator, leg) for leg in legs])
 
     @functools.cached_property
@@ -147,7 +134,7 @@ class Snapshot:
         return make_noise(BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
-        """Returns the run's own samples again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
+        """Generates the samples in the run's folder again: `[16, 28, 28, 1]` float32 in [-1, 1]."""
         return generate(self.generator, self.fixed_noise)
 
 
@@ -158,24 +145,11 @@ def take(batches, count: int) -> tuple[np.ndarray, int]:
       `[count, 28, 28, 1]` float32 in [-1, 1], and how many images were sampled to find them.
     """
     parts = []
-    for samples, places in batches:
+    for samples, indices in batches:
         parts.append(samples[:count])
         count -= len(parts[-1])
         if not count:
-            return np.concatenate(parts), int(places[len(parts[-1]) - 1]) + 1
-
-
-def generate(generator, noise) -> np.ndarray:
-    """Generates images with BatchNorm in inference mode.
-
-    Args:
-      generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
-      noise: `[count, latent_dim]` float32.
-
-    Returns:
-      `[count, 28, 28, 1]` float32 in [-1, 1].
-    """
-    return generator(noise, training=False).numpy()
+            return np.concatenate(parts), int(indices[len(parts[-1]) - 1]) + 1
 
 
 def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
@@ -183,25 +157,25 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
 
     Args:
       run_dir: folder of the run.
-      epoch: one of the run's snapshots, or "best": the one with the lowest FCD; by default
-        the latest one, or while there is none the newest checkpoint of the training.
-      averaged: use the average of the generator's weights if the run keeps one.
+      epoch: epoch of one of the run's snapshots, or "best" for the one with the lowest FCD. The
+        default is the latest snapshot, or the newest checkpoint if there is no snapshot yet.
+      averaged: whether to use the averaged weights, if the run has them.
 
     Raises:
-      UserError: there is no such run or snapshot (the text lists those that exist), or it is
-        damaged.
+      UserError: the run or the snapshot does not exist, in which case the message lists the
+        existing epochs; or it is damaged.
     """
     run = RunDir(run_dir)
     files.check_tensorflow_name(run.path)
-    config, there = run.read_config()
+    config, recorded_environment = run.read_config()
     if epoch == "best":
-        epoch, better = run.best_kept_epoch(), run.best_evaluated_epoch()
+        epoch, best = run.best_kept_epoch(), run.best_evaluated_epoch()
         if epoch is None:
             raise UserError(
-                f"{run.path} knows no best `epoch`: train with `evaluate_every`, or evaluate it"
+                f"{run.path} has no best `epoch`: train with `evaluate_every`, or evaluate the run"
             )
-        if better != epoch:
-            warnings.warn(f"epoch {better} was better than epoch {epoch}, but is not kept")
+        if best != epoch:
+            warnings.warn(f"epoch {best} was better than epoch {epoch}, but has no snapshot")
     elif epoch is not None:
         epoch = whole_number("epoch", epoch, at_least=1)
     epochs, steps = run.snapshot_epochs(), run.checkpoint_steps()
@@ -214,24 +188,23 @@ def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:
         origin = f"checkpoint {path.name}"
     else:
         existing = ", ".join(map(str, epochs)) or "none yet"
-        wanted = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
-        raise UserError(f"{run.snapshots} holds {wanted}; `epoch` may be: {existing}")
-    snapshot = _blank(config, there, epoch, origin, config.precision)
+        missing = "no snapshot" if epoch is None else f"no snapshot of epoch {epoch}"
+        raise UserError(f"{run.snapshots} contains {missing}; `epoch` may be: {existing}")
+    snapshot = _untrained(config, recorded_environment, epoch, origin, config.precision)
     name = "averaged_generator" if averaged and config.ema_decay else "generator"
     checkpoints.restore_snapshot(path, {name: snapshot.generator}, snapshot.fixed_noise)
     return snapshot
 
 
 def load_pretrained(path="homework") -> Snapshot:
-    """Restores a generator without its run: by default one that comes with the package.
+    """Restores a generator without its run, by default one that is part of the package.
 
-    It computes in float32, whatever the precision of its training: few processors have
-    bfloat16, and the others round it in different ways.
+    It computes in float32, whatever the precision of its training: few processors support bfloat16,
+    and others round it in different ways.
 
     Args:
-      path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export,
-        beside which lies its note: under its name and .json, or, of gan_tf 2.0, with .json in
-        place of .npz.
+      path: "homework" or "best", for 50 epochs of that recipe; or the `.npz` file of an export. Its
+        note must be beside it: generator.npz.json, or generator.json from gan_tf 2.0.
 
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
@@ -240,21 +213,21 @@ def load_pretrained(path="homework") -> Snapshot:
     note = Path(f"{path}.json")
     if not note.exists():
         note = path.with_suffix(".json")
-    again = "install gan_tf again, or export it again if it is yours"
+    remedy = "install gan_tf again, or export it again if it is yours"
     try:
         record = json.loads(files.read_text(note))
-        config, there = TrainConfig(**still_known(record["config"])), record["environment"]
+        config = TrainConfig(**still_known(record["config"]))
+        recorded_environment = record["environment"]
         epoch = None if record["epoch"] is None else int(record["epoch"])
-        content = files.read_bytes(path, _MOST_BYTES)
+        content = files.read_bytes(path, _MAX_BYTES)
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("the SHA-256 of the weights is not the recorded one")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {again}"
+            f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {remedy}"
         ) from error
-    origin = "a checkpoint" if epoch is None else f"epoch {epoch}"
-    origin += " of the pretrained run"
-    snapshot = _blank(config, there, epoch, origin, precision="float32")
+    origin = f"{'a checkpoint' if epoch is None else f'epoch {epoch}'} of the pretrained run"
+    snapshot = _untrained(config, recorded_environment, epoch, origin, "float32")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             for name, weight in named_weights(snapshot.generator).items():
@@ -262,15 +235,15 @@ def load_pretrained(path="homework") -> Snapshot:
                 if not np.isfinite(values).all():
                     raise ValueError(f"{name} is not finite")
                 weight.assign(values)
-    except _NO_WEIGHTS as error:
+    except Exception as error:  # a foreign file may raise anything
         raise UserError(
-            f"{path} holds no generator of this kind ({one_line(error)}): {again}"
+            f"{path} is not a generator of this kind ({one_line(error)}): {remedy}"
         ) from error
     return snapshot
 
 
 def named_weights(generator) -> dict:
-    """Maps names like "4/kernel" to weights; Keras's own layer names count up with every model."""
+    """Returns weights by names like "4/kernel"; layer names of Keras differ with every model."""
     return {
         f"{index}/{weight.name}": weight
         for index, layer in enumerate(generator.layers)
@@ -279,10 +252,10 @@ def named_weights(generator) -> dict:
 
 
 def write_images(path, samples, format: str):
-    """Writes samples as one PNG grid, as in a run's own folder, or as a NumPy array.
+    """Writes samples as one PNG grid, as in a run's folder, or as a NumPy array.
 
     Args:
-      path: the file.
+      path: path of the file.
       samples: `[count, 28, 28, 1]` float32 in [-1, 1].
       format: "png" or "npy".
     """
@@ -290,16 +263,16 @@ def write_images(path, samples, format: str):
         if format == "png":
             images.write_samples(unfinished, samples)
         else:
-            content = io.BytesIO()  # NumPy's own way into a file does not tell why it fails
+            content = io.BytesIO()  # `np.save` to a file would not report why it fails
             np.save(content, samples, allow_pickle=False)
             unfinished.write_bytes(content.getvalue())
 
 
 def write_walk(path, walks, format: str):
-    """Writes what `Snapshot.interpolate` returns: a row for each leg, or an endless animation.
+    """Writes the images of `Snapshot.interpolate` as rows, or as an animation that repeats.
 
     Args:
-      path: the file.
+      path: path of the file.
       walks: `[legs, steps, 28, 28, 1]` float32 in [-1, 1].
       format: "png" or "gif".
     """
@@ -317,8 +290,9 @@ def write_walk(path, walks, format: str):
             images.write_gif(unfinished, frames, _FRAME_MS, _FRAME_MS)
 
 
-def _blank(config, there, epoch, origin, precision):
+def _untrained(config, recorded_environment, epoch, origin, precision):
+    """Returns a snapshot with random weights, into which the trained ones can be restored."""
     with environment.require_keras():
         generator = convert(make_generator(config.latent_dim), config.fast, precision)
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
-    return Snapshot(generator, fixed_noise, config, there, epoch, origin)
+    return Snapshot(generator, fixed_noise, config, recorded_environment, epoch, origin)

@@ -45,4 +45,4 @@ def test_the_result_is_a_table_and_plain_json(result, monkeypatch, capsys):
     assert result["environment"]["processor"] in table
     assert sum(line.startswith("| 16 |") for line in table.splitlines()) == 4
     assert "| 1.00 (1.00 to 1.00) |" in table
-    assert "images/s drawn by gan-tf sample" in table
+    assert "images/s sampled by gan-tf sample" in table

@@ -13,7 +13,7 @@ from helpers import contents
 from gan_tf import UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.run import images
 
-# Programs that have never heard of gan_tf: they read noise and write images.
+# Programs without gan_tf, which read noise and write images.
 READERS = {
     "keras": "model = tf.keras.models.load_model(path, safe_mode=True)",
     "saved-model": "loaded = tf.saved_model.load(path); model = loaded.serve",
@@ -30,7 +30,7 @@ np.save(folder + "/images.npy", np.asarray(model(np.load(folder + "/noise.npy"))
 
 
 without_tf2onnx = pytest.mark.skipif(
-    importlib.util.find_spec("tf2onnx") is not None, reason="tf2onnx is here"
+    importlib.util.find_spec("tf2onnx") is not None, reason="tf2onnx is installed"
 )
 
 
@@ -43,34 +43,36 @@ def snapshot(small_run):
     "format, name",
     [("keras", "g.keras"), pytest.param("saved-model", "g", marks=pytest.mark.campaign)],
 )
-def test_another_program_draws_the_same_images(snapshot, tmp_path, format, name):
+def test_another_program_generates_the_same_images(snapshot, tmp_path, format, name):
     path = export_generator(snapshot, tmp_path / name, format)
     np.save(tmp_path / "noise.npy", snapshot.fixed_noise.numpy(), allow_pickle=False)
     program = READER.format(load=READERS[format])
     arguments = [sys.executable, "-c", program, path, tmp_path]
     finished = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    drawn = np.load(tmp_path / "images.npy", allow_pickle=False)
-    np.testing.assert_allclose(drawn, snapshot.sample_training_noise(), atol=1e-5)
+    samples = np.load(tmp_path / "images.npy", allow_pickle=False)
+    np.testing.assert_allclose(samples, snapshot.sample_training_noise(), atol=1e-5)
 
 
 @pytest.mark.campaign
-def test_onnx_draws_the_same_images(snapshot, tmp_path):
+def test_onnx_generates_the_same_images(snapshot, tmp_path):
     pytest.importorskip("tf2onnx", reason="ONNX is optional: pip install tf2onnx onnxruntime")
     runtime = pytest.importorskip("onnxruntime")
     path = export_generator(snapshot, tmp_path / "g.onnx", "onnx")
     session = runtime.InferenceSession(path)
     noise = snapshot.fixed_noise.numpy()
-    (drawn,) = session.run(None, {session.get_inputs()[0].name: noise})
-    np.testing.assert_allclose(drawn, snapshot.sample_training_noise(), atol=1e-5)
+    (samples,) = session.run(None, {session.get_inputs()[0].name: noise})
+    np.testing.assert_allclose(samples, snapshot.sample_training_noise(), atol=1e-5)
 
 
 def difference(samples, others):
-    """The largest difference between two arrays of images in [-1, 1], in grey levels of 255."""
+    """Returns the largest difference between images in [-1, 1], in 255 grey levels."""
     return np.abs(images.to_uint8(samples).astype(int) - images.to_uint8(others)).max()
 
 
-def test_arrays_draw_what_their_run_draws_within_one_grey_level(small_run, snapshot, tmp_path):
+def test_arrays_generate_the_images_of_their_run_within_one_grey_level(
+    small_run, snapshot, tmp_path
+):
     alone = load_pretrained(export_generator(snapshot, tmp_path / "small.npz", "npz"))
     assert difference(alone.sample(300, seed=4), snapshot.sample(300, seed=4)) <= 1
     assert difference(alone.sample_training_noise(), snapshot.sample_training_noise()) <= 1
@@ -79,10 +81,10 @@ def test_arrays_draw_what_their_run_draws_within_one_grey_level(small_run, snaps
     assert alone.config == snapshot.config and alone.epoch == 2
 
 
-def test_the_command_exports_what_the_name_says_with_a_note_for_each(
+def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
     small_run, tmp_path, in_process
 ):
-    """Beside each other, and beside a note as 2.0 wrote it, each can be loaded again."""
+    """Several exports with the same name, and a note with the name of version 2.0."""
     of_run = json.loads((small_run / "config.json").read_text())
     for name, flags in {"g.npz": [], "g.keras": [], "g": ["--format=saved-model"]}.items():
         path = tmp_path / "new" / name
@@ -124,27 +126,27 @@ def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path
 
 
 @pytest.mark.parametrize(
-    "name, format, said",
+    "name, format, message",
     [
         ("g.json", "npz", "`output` .*g.json must end in .npz"),
         ("g.npz", "keras", "must end in .keras"),
         ("g.pb", None, "must end in .keras, .npz, .onnx, or give a `format`"),
-        ("taken", "saved-model", "taken is there already"),
+        ("taken", "saved-model", "taken exists: choose a new folder"),
         ("g.pb", "tensorrt", "`format` must be one of keras, saved-model, npz, onnx"),
         ("a[b]", "saved-model", "pattern"),
-        ("mine.npz", None, "mine.npz.json, where the note .* is a file of yours"),
+        ("mine.npz", None, "mine.npz.json would be replaced by the note .* is a file of yours"),
         ("pipe.npz", None, "pipe.npz.json is a folder"),
         ("s" * 214, "saved-model", "more than 215 bytes"),
         pytest.param("g.onnx", None, "pip install tf2onnx", marks=without_tf2onnx),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(
-    snapshot, tmp_path, name, format, said
+    snapshot, tmp_path, name, format, message
 ):
     (tmp_path / "taken").mkdir()
     (tmp_path / "pipe.npz.json").mkdir()
     (tmp_path / "mine.npz.json").write_text('{"mine": 1}')
     before = contents(tmp_path)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         export_generator(snapshot, tmp_path / name, format)
     assert contents(tmp_path) == before

@@ -11,11 +11,9 @@ def test_noise_is_unit_gaussian_and_a_function_of_its_arguments():
     assert noise.shape == (2000, 100) and noise.dtype == np.float32
     assert abs(noise.mean()) < 0.01 and abs(noise.std() - 1) < 0.01
     np.testing.assert_array_equal(noise, make_noise(2000, 100, seed=1, index=2))
-    for other in [dict(seed=1, index=3), dict(seed=2, index=2)]:
-        assert (
-            abs(np.corrcoef(noise.ravel(), make_noise(2000, 100, **other).numpy().ravel())[0, 1])
-            < 0.01
-        )
+    for seed, index in [(1, 3), (2, 2)]:
+        other = make_noise(2000, 100, seed, index).numpy()
+        assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.01
 
 
 @pytest.mark.parametrize("seed, index", [(0, 0), (0, -1), (7, 46_900), (2**32 - 1, 2**40)])
@@ -30,7 +28,7 @@ def test_noise_is_the_same_under_xla():
     assert finished.stdout == f"{make_noise(5, 3, 7, 2).numpy().tolist()}\n"
 
 
-def test_the_fixed_noise_is_no_training_steps_noise():
+def test_the_fixed_noise_differs_from_that_of_training_steps():
     fixed = make_fixed_noise(100, seed=0).numpy()
     assert fixed.shape == (16, 100)
     for step in range(20):
@@ -40,20 +38,19 @@ def test_the_fixed_noise_is_no_training_steps_noise():
 def test_a_walk_turns_evenly_along_the_sphere():
     random = np.random.default_rng(0)
     start, end = random.normal(size=[2, 100]).astype(np.float32)
-    way = walk(start, end, 9)
-    np.testing.assert_array_equal(way[0], start)
-    np.testing.assert_array_equal(way[-1], end)
-    lengths = np.linalg.norm(way, axis=1)
+    path = walk(start, end, 9)
+    np.testing.assert_array_equal(path[[0, -1]], [start, end])
+    lengths = np.linalg.norm(path, axis=1)
     np.testing.assert_allclose(lengths, np.linspace(lengths[0], lengths[-1], 9), rtol=1e-5)
-    directions = way / lengths[:, None]
+    directions = path / lengths[:, None]
     angles = np.arccos(np.sum(directions[1:] * directions[:-1], axis=1))
     whole = np.arccos(directions[0] @ directions[-1])
     np.testing.assert_allclose(angles, whole / 8, rtol=1e-3)
     straight = np.linalg.norm((start + end) / 2)
-    assert straight < 0.8 * lengths[4]  # what the walk is for
+    assert straight < 0.8 * lengths[4]  # the reason for the walk
 
 
-def test_a_walk_to_the_same_place_or_the_opposite_one_stays_finite():
+def test_a_walk_to_the_same_or_the_opposite_vector_stays_finite():
     start = np.ones(4, np.float32)
     np.testing.assert_allclose(walk(start, start, 5), np.tile(start, [5, 1]), rtol=1e-6)
     assert np.isfinite(walk(start, -start, 4)).all()

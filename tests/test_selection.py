@@ -9,7 +9,7 @@ from helpers import refusal
 from gan_tf import TrainConfig, UserError, evaluate_snapshot, load_pretrained, sample_class
 from gan_tf.config import OWN_IMAGES
 from gan_tf.data.classifier import SHIPPED, read_classifier
-from gan_tf.noise import make_noise
+from gan_tf.noise import generate, make_noise
 from gan_tf.selection import BATCH, Selection
 
 
@@ -24,7 +24,7 @@ def selection(snapshot):
 
 
 def test_the_change_is_the_squared_norm_of_the_jacobian(random_choices):
-    """Of a linear generator, whose Jacobian is its matrix: exact along each direction."""
+    """For a linear generator, the Jacobian is its matrix."""
     random = np.random.default_rng(random_choices.randrange(2**32))
     matrix = random.normal(0, 0.01, [100, 784]).astype(np.float32)
 
@@ -34,18 +34,18 @@ def test_the_change_is_the_squared_norm_of_the_jacobian(random_choices):
     selection = Selection(generator, TrainConfig(dataset=f"{OWN_IMAGES}0123456789abcdef"))
     noise = make_noise(BATCH, 100, seed=7, index=0)
     change = selection._change(noise, generator(noise, training=False).numpy())
-    directions = [np.roll(noise, place, axis=0) for place in (1, 2, 3, 4)]
+    directions = [np.roll(noise, shift, axis=0) for shift in (1, 2, 3, 4)]
     exact = np.mean([np.sum((each @ matrix) ** 2, axis=1) for each in directions], axis=0)
     np.testing.assert_allclose(change, exact, rtol=0.01)
     assert np.mean(change) == pytest.approx(np.sum(matrix**2), rel=0.1)
 
 
-def test_of_each_class_the_share_is_kept_that_changes_least(snapshot, selection):
+def test_the_images_of_each_class_that_change_least_are_kept(snapshot, selection):
     classifier = read_classifier(SHIPPED)
     kept, changes, labels = [], [], []
     for index in range(8):
         noise = make_noise(BATCH, snapshot.config.latent_dim, seed=5, index=index)
-        images = snapshot.generator(noise, training=False).numpy()
+        images = generate(snapshot.generator, noise)
         kept.append(selection.keeps(noise, images, 0.6))
         changes.append(selection._change(noise, images))
         labels.append(classifier(images)[1])
@@ -57,13 +57,12 @@ def test_of_each_class_the_share_is_kept_that_changes_least(snapshot, selection)
         assert changes[of_class & kept].max() <= changes[of_class & ~kept].min()
 
 
-def test_seed_and_number_decide_a_kept_image_whatever_the_count(snapshot):
+def test_kept_images_depend_on_the_seed_and_not_on_the_count(snapshot):
     images = snapshot.sample(150, seed=3, keep=0.5)
     np.testing.assert_array_equal(snapshot.sample(20, seed=3, keep=0.5), images[:20])
-    first, places = next(snapshot.batches(seed=3, keep=0.5))
-    assert len(first) == len(places) and np.all(np.diff(places) > 0)
-    everything = snapshot.sample(BATCH, seed=3)
-    np.testing.assert_array_equal(everything[places], first)
+    first, indices = next(snapshot.batches(seed=3, keep=0.5))
+    assert len(first) == len(indices) and np.all(np.diff(indices) > 0)
+    np.testing.assert_array_equal(snapshot.sample(BATCH, seed=3)[indices], first)
     np.testing.assert_array_equal(first[:20], images[:20])
     np.testing.assert_array_equal(snapshot.sample(5, seed=3, keep=1), snapshot.sample(5, seed=3))
 
@@ -71,23 +70,23 @@ def test_seed_and_number_decide_a_kept_image_whatever_the_count(snapshot):
 def test_pictures_without_classes_are_compared_within_clusters(snapshot):
     config = dataclasses.replace(snapshot.config, dataset=f"{OWN_IMAGES}0123456789abcdef")
     own = dataclasses.replace(snapshot, config=config)
-    images, places = next(own.batches(seed=3, keep=0.5))
-    assert len(places) == pytest.approx(BATCH / 2, abs=25)
-    np.testing.assert_array_equal(images, snapshot.sample(BATCH, seed=3)[places])
+    images, indices = next(own.batches(seed=3, keep=0.5))
+    assert len(indices) == pytest.approx(BATCH / 2, abs=25)
+    np.testing.assert_array_equal(images, snapshot.sample(BATCH, seed=3)[indices])
 
 
-def test_a_class_is_chosen_from_what_is_kept(snapshot):
+def test_a_class_is_selected_from_the_kept_images(snapshot):
     images, sampled = sample_class(snapshot, "boot", count=5, seed=3, keep=0.5)
-    kept, places = next(snapshot.batches(seed=3, keep=0.5))
+    kept, indices = next(snapshot.batches(seed=3, keep=0.5))
     boots = np.flatnonzero(read_classifier(SHIPPED)(kept)[1] == 9)[:5]
     np.testing.assert_array_equal(images, kept[boots])
-    assert sampled == places[boots[-1]] + 1
+    assert sampled == indices[boots[-1]] + 1
 
 
-def test_the_command_says_how_many_were_sampled(tmp_path, in_process, snapshot):
+def test_the_command_reports_how_many_were_sampled(tmp_path, in_process, snapshot):
     output = tmp_path / "kept.npy"
-    asked = ["sample", "--pretrained", "best", "--keep", "0.6", "--count", "20", "--seed", "3"]
-    finished = in_process(*asked, "--output", output)
+    flags = ["--keep=0.6", "--count=20", "--seed=3", f"--output={output}"]
+    finished = in_process("sample", "--pretrained=best", *flags)
     assert (finished.returncode, finished.stderr) == (0, "")
     (sampled,) = re.findall(r": 20 images from epoch 50 .*, chosen from (\d+)\n", finished.stdout)
     np.testing.assert_array_equal(np.load(output), snapshot.sample(20, seed=3, keep=0.6))
@@ -101,7 +100,7 @@ def test_a_share_out_of_range_is_refused(snapshot, keep):
 
 
 @pytest.mark.parametrize(
-    "asked, message",
+    "arguments, message",
     [
         (["sample", "--pretrained", "--keep", "2"], "--keep must be a number from 0.05 to 1"),
         (["sample", "--pretrained", "--keep=0.5", "--training-noise"], "drop .*--keep"),
@@ -109,14 +108,14 @@ def test_a_share_out_of_range_is_refused(snapshot, keep):
         (["evaluate", "--images=x.npy", "--keep=0.5"], "drop .*--keep"),
     ],
 )
-def test_keep_is_refused_where_it_means_nothing(in_process, asked, message):
-    assert re.search(message, refusal(*asked, run=in_process))
+def test_keep_is_refused_where_it_has_no_meaning(in_process, arguments, message):
+    assert re.search(message, refusal(*arguments, run=in_process))
 
 
 @pytest.mark.real_data
 @pytest.mark.campaign
 def test_fewer_kept_images_are_claimed_by_no_class(snapshot, real_data_dir):
-    """As docs/evaluation.md says, there of 10,000 images."""
+    """As in docs/evaluation.md, which has 10,000 images."""
     everything, kept = (
         evaluate_snapshot(snapshot, 2000, data_dir=real_data_dir, keep=keep) for keep in (1, 0.6)
     )

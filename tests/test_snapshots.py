@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, refusal, remove, truncate
+from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, remove, truncate
 
 from gan_tf import TrainConfig, UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.config import RECIPES
@@ -37,33 +38,33 @@ def test_large_counts_continue_small_ones(small_run):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_the_runs_own_samples_can_be_drawn_again_byte_for_byte(
+def test_the_samples_of_a_run_can_be_generated_again_byte_for_byte(
     small_run, tmp_path, in_process, epoch
 ):
-    drawn = tmp_path / "drawn.png"
-    flags = ["--training-noise", f"--epoch={epoch}", f"--output={drawn}"]
+    path = tmp_path / "samples.png"
+    flags = ["--training-noise", f"--epoch={epoch}", f"--output={path}"]
     finished = in_process("sample", *flags, f"--run-dir={small_run}")
     assert finished.returncode == 0, finished.stderr
-    assert drawn.read_bytes() == (small_run / "samples" / f"epoch_000{epoch}.png").read_bytes()
+    assert path.read_bytes() == (small_run / "samples" / f"epoch_000{epoch}.png").read_bytes()
 
 
-def test_the_command_draws_what_the_library_draws(small_run, tmp_path, in_process):
-    """The picture in a process of its own, as a user would."""
+def test_the_command_samples_what_the_library_samples(small_run, tmp_path, in_process):
+    """The PNG file in a process of its own, as for a user."""
     expected = load_snapshot(small_run).sample(10, seed=3)
-    for name, run in [("drawn.png", command), ("drawn.npy", in_process)]:
-        finished = run(
-            *(["-m", "gan_tf"] if run is command else []),
-            *["sample", "--count=10", "--seed=3", f"--format={name[-3:]}"],
-            *[f"--run-dir={small_run}", f"--output={tmp_path / name}"],
-        )
+    flags = ["--count=10", "--seed=3", f"--run-dir={small_run}"]
+    for path, run, program in [
+        (tmp_path / "samples.png", command, ["-m", "gan_tf"]),
+        (tmp_path / "samples.npy", in_process, []),
+    ]:
+        finished = run(*program, "sample", *flags, f"--output={path}")
         assert (finished.returncode, finished.stderr) == (0, "")
-        assert finished.stdout == f"{tmp_path / name}: 10 images from epoch 3\n"
-    np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy", allow_pickle=False), expected)
+        assert finished.stdout == f"{path}: 10 images from epoch 3\n"
+    np.testing.assert_array_equal(np.load(tmp_path / "samples.npy", allow_pickle=False), expected)
     grid = images.make_grid(images.to_uint8(expected), zoom=3)
-    np.testing.assert_array_equal(images.read_png(tmp_path / "drawn.png"), grid)
+    np.testing.assert_array_equal(images.read_png(tmp_path / "samples.png"), grid)
 
 
-def test_before_the_first_snapshot_the_newest_checkpoint_is_drawn(run_copy):
+def test_before_the_first_snapshot_the_newest_checkpoint_is_used(run_copy):
     expected = load_snapshot(run_copy).sample(3)
     shutil.rmtree(run_copy / "snapshots")
     from_checkpoint = load_snapshot(run_copy)
@@ -71,14 +72,12 @@ def test_before_the_first_snapshot_the_newest_checkpoint_is_drawn(run_copy):
     assert from_checkpoint.epoch is None
     np.testing.assert_array_equal(from_checkpoint.sample(3), expected)
     shutil.rmtree(run_copy / "checkpoints")
-    with pytest.raises(UserError, match="snapshots holds no snapshot; `epoch` may be: none yet"):
+    with pytest.raises(UserError, match="snapshots contains no snapshot; `epoch` may be: none yet"):
         load_snapshot(run_copy)
 
 
-def test_an_epoch_without_a_snapshot_is_refused_with_those_that_exist(small_run, in_process):
+def test_an_epoch_without_a_snapshot_is_refused_with_those_that_exist(small_run):
     before = contents(small_run)
-    said = refusal("sample", "--epoch=4", f"--run-dir={small_run}", run=in_process)
-    assert "epoch 4" in said and "--epoch may be: 1, 2, 3" in said
     with pytest.raises(UserError, match="epoch 4; `epoch` may be: 1, 2, 3"):
         load_snapshot(small_run, epoch=4)
     for wrong in [0, 1.5, "2"]:
@@ -117,9 +116,6 @@ def exported_once(small_run, tmp_path_factory):
     return export_generator(load_snapshot(small_run, epoch=2), path, "npz")
 
 
-only_with_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-
-
 @pytest.fixture
 def exported(exported_once, tmp_path):
     for path in exported_once.parent.iterdir():
@@ -127,31 +123,21 @@ def exported(exported_once, tmp_path):
     return tmp_path / exported_once.name
 
 
-def make_pipe(path):
+def replace_by_pipe(path):
     path.unlink()
     os.mkfifo(path)
 
 
-def forget_hash(path):
-    path.write_text("{}")
+def change_note(path, **changes):
+    note_path(path).write_text(json.dumps(json.loads(note_path(path).read_text()) | changes))
 
 
-def make_list(path):
-    path.write_text("[]")
-
-
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize(
     "suffix, damage",
     [
-        (".npz", truncate),
-        (".npz", flip_a_bit),
-        (".npz", remove),
-        pytest.param(".npz", make_pipe, marks=only_with_pipes),
-        pytest.param(".npz.json", make_pipe, marks=only_with_pipes),
-        (".npz.json", truncate),
-        (".npz.json", forget_hash),
-        (".npz.json", make_list),
-        (".npz.json", remove),
+        *[(".npz", damage) for damage in (truncate, flip_a_bit, remove, replace_by_pipe)],
+        *[(".npz.json", damage) for damage in (truncate, remove, replace_by_pipe)],
     ],
 )
 def test_a_damaged_export_is_named(exported, suffix, damage):
@@ -160,107 +146,87 @@ def test_a_damaged_export_is_named(exported, suffix, damage):
         load_pretrained(exported)
 
 
-def replace_arrays(path, content):
-    """Puts other bytes in the place of the weights, with their true SHA-256."""
-    path.write_bytes(content)
-    change_record(path, sha256=hashlib.sha256(content).hexdigest())
-
-
-def change_record(path, **changes):
-    record = json.loads(note_path(path).read_text())
-    note_path(path).write_text(json.dumps(record | changes))
-
-
-def changed(path, change):
-    """Writes an export whose arrays are not those of the generator."""
-    with np.load(path, allow_pickle=False) as arrays:
-        arrays = dict(arrays)
-    change(arrays)
-    np.savez(path, **arrays)
-    replace_arrays(path, path.read_bytes())
-
-
-def lose_one(arrays):
-    arrays.popitem()
-
-
-def reshape_one(arrays):
-    arrays["0/kernel"] = arrays["0/kernel"].T
-
-
-def scalar(arrays):
-    arrays["0/kernel"] = np.float32(0)
-
-
-def make_nan(arrays):
-    arrays["0/kernel"][3, 5] = np.nan
-
-
-def make_text(arrays):
-    arrays["0/kernel"] = np.array(["many"])
-
-
-@pytest.mark.parametrize("change", [lose_one, reshape_one, scalar, make_nan, make_text])
-def test_weights_of_another_generator_are_refused(exported, change):
-    changed(exported, change)
-    with pytest.raises(UserError, match="small.npz holds no generator of this kind") as refused:
-        load_pretrained(exported)
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
-def test_a_file_without_arrays_is_refused(exported, content):
-    replace_arrays(exported, content)
-    with pytest.raises(UserError, match="small.npz holds no generator"):
-        load_pretrained(exported)
-
-
 @pytest.mark.parametrize(
-    "changes",
+    "note",
     [
+        [],
+        {},
         {"config": {"optimizer": "RMSprop"}},
         {"config": {"latent_dim": -1}},
         {"config": []},
         {"epoch": "last"},
     ],
 )
-def test_a_record_that_does_not_fit_is_refused(exported, changes):
-    change_record(exported, **changes)
+def test_a_record_that_does_not_fit_is_refused(exported, note):
+    if note:
+        change_note(exported, **note)
+    else:
+        note_path(exported).write_text(json.dumps(note))
     with pytest.raises(UserError, match="small.npz or the .json beside it"):
         load_pretrained(exported)
 
 
-def test_objects_are_never_unpickled(exported):
-    def make_object(arrays):
-        arrays["0/kernel"] = np.array([print], dtype=object)
-
-    changed(exported, make_object)
-    with pytest.raises(UserError, match="small.npz holds no generator"):
+def assert_refused_as_weights(exported, content):
+    """Replaces the weights by other bytes, with the right SHA-256 in the note."""
+    exported.write_bytes(content)
+    change_note(exported, sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(UserError, match="small.npz is not a generator of this kind") as refusal:
         load_pretrained(exported)
+    assert "\n" not in str(refusal.value)
 
 
-def test_the_generator_that_comes_with_the_package_is_the_one_of_the_published_run():
-    """It redraws the run's grid after epoch 50, within a grey level."""
+def assert_refused_as_kernel(exported, change):
+    """Replaces one array of the weights by what `change` returns; None removes it."""
+    with np.load(exported, allow_pickle=False) as arrays:
+        arrays = dict(arrays)
+    kernel = change(arrays.pop("0/kernel"))
+    content = io.BytesIO()
+    np.savez(content, **arrays, **({} if kernel is None else {"0/kernel": kernel}))
+    assert_refused_as_weights(exported, content.getvalue())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kernel: None,
+        lambda kernel: kernel.T,
+        lambda kernel: np.float32(0),
+        lambda kernel: np.where(np.arange(kernel.size).reshape(kernel.shape) == 9, np.nan, kernel),
+        lambda kernel: np.array(["many"]),
+    ],
+)
+def test_weights_of_another_generator_are_refused(exported, change):
+    assert_refused_as_kernel(exported, change)
+
+
+def test_objects_are_never_unpickled(exported):
+    assert_refused_as_kernel(exported, lambda _: np.array([print], dtype=object))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
+def test_a_file_without_arrays_is_refused(exported, content):
+    assert_refused_as_weights(exported, content)
+
+
+def test_the_generator_of_the_package_is_that_of_the_published_run():
+    """It generates the run's grid after epoch 50 again, within a grey level."""
     published = images.read_png(ROOT / "docs" / "results" / "epoch_0050.png").astype(int)
     snapshot = load_pretrained()
-    drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
-    assert np.abs(drawn - published).max() <= 1
+    grid = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
+    assert np.abs(grid - published).max() <= 1
     record = json.loads(PRETRAINED["homework"].with_suffix(".json").read_text())
     assert record["epoch"] == snapshot.epoch == 50
-    ours = dataclasses.replace(TrainConfig(**record["config"]), run_dir=None)
-    assert ours == TrainConfig() == dataclasses.replace(snapshot.config, run_dir=None)
-    config = json.loads((ROOT / "docs" / "results" / "config.json").read_text())
-    assert {name: record[name] for name in config if name != "format"} == {
-        name: config[name] for name in config if name != "format"
-    }
+    assert dataclasses.replace(snapshot.config, run_dir=None) == TrainConfig()
+    published = json.loads((ROOT / "docs" / "results" / "config.json").read_text())
+    assert published.items() <= record.items()
 
 
-def test_the_best_generator_of_the_package_is_the_one_of_the_published_study():
-    """It redraws that run's grid after epoch 50 in float32; the run drew it in bfloat16."""
+def test_the_best_generator_of_the_package_is_that_of_the_published_study():
+    """It generates that run's grid again, in float32 where the run used bfloat16."""
     published = images.read_png(ROOT / "docs" / "results" / "best" / "epoch_0050.png").astype(int)
     snapshot = load_pretrained("best")
-    drawn = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
-    difference = np.abs(drawn - published)
+    grid = images.make_grid(images.to_uint8(snapshot.sample_training_noise()), zoom=3)
+    difference = np.abs(grid - published)
     assert difference.max() <= 6 and difference.mean() < 0.2
     same = {"run_dir": None, "snapshot_epochs": [50]}
     recipe = TrainConfig(**RECIPES["best"], precision="bfloat16")
@@ -269,7 +235,7 @@ def test_the_best_generator_of_the_package_is_the_one_of_the_published_study():
     assert sum(path.stat().st_size for path in PRETRAINED["best"].parent.iterdir()) < 10e6
 
 
-def test_the_command_draws_from_it_without_a_run(tmp_path, in_process, monkeypatch):
+def test_the_command_samples_from_it_without_a_run(tmp_path, in_process, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finished = in_process("sample", "--pretrained", "--count=9", "--seed=2")
     assert finished.stderr == ""
@@ -281,19 +247,19 @@ def test_the_command_draws_from_it_without_a_run(tmp_path, in_process, monkeypat
 
 def test_interpolation_begins_and_ends_at_images_of_sample():
     snapshot = load_pretrained()
-    drawn = snapshot.sample(8, seed=2)
+    samples = snapshot.sample(8, seed=2)
     walks = snapshot.interpolate([3, 7, 3], steps=4, seed=2)
     assert walks.shape == (2, 4, 28, 28, 1)
-    for found, number in [(walks[0, 0], 3), (walks[0, -1], 7), (walks[1, 0], 7), (walks[1, -1], 3)]:
-        np.testing.assert_allclose(found, drawn[number], atol=1e-4)
+    np.testing.assert_allclose(walks[:, 0], samples[[3, 7]], atol=1e-4)
+    np.testing.assert_allclose(walks[:, -1], samples[[7, 3]], atol=1e-4)
 
 
-def test_the_command_draws_the_way_as_rows_or_as_a_loop(tmp_path, in_process):
-    asked = ["interpolate", "--pretrained", "--from", "3", "--to", "7", "9", "--steps", "5"]
+def test_the_command_interpolates_in_rows_or_as_a_loop(tmp_path, in_process):
+    arguments = ["interpolate", "--pretrained", "--from", "3", "--to", "7", "9", "--steps", "5"]
     for format in "png", "gif":
-        output = tmp_path / f"way.{format}"
-        finished = in_process(*asked, "--format", format, "--output", output)
+        output = tmp_path / f"walk.{format}"
+        finished = in_process(*arguments, "--output", output)
         assert finished.returncode == 0, finished.stderr
-    rows, frames = (iio.imread(tmp_path / f"way.{format}") for format in ("png", "gif"))
+    rows, frames = (iio.imread(tmp_path / f"walk.{format}") for format in ("png", "gif"))
     assert rows.shape[1] > 2 * rows.shape[0]  # two legs of five images
-    assert len(frames) == 3 * 4  # to 7, to 9, and back to 3, where the loop begins again
+    assert len(frames) == 3 * 4  # to 7, to 9, and back to 3

@@ -3,13 +3,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import (
-    SMALL_IMAGES,
-    SMALL_STEPS,
-    assert_same_outcome,
-    contents,
-    outcome,
-)
+from helpers import SMALL_IMAGES, SMALL_STEPS, assert_same_outcome, contents, outcome
 
 from gan_tf import TrainConfig, UserError, data, train
 from gan_tf.evaluation.variety import variety
@@ -17,12 +11,6 @@ from gan_tf.gan import METRICS
 from gan_tf.run import images
 from gan_tf.run.lock import NAME as LOCK
 from gan_tf.run.rundir import RunDir
-
-
-def small_config(folder, **changes):
-    """The config of the small run."""
-    choices = dict(dataset="synthetic", max_images=SMALL_IMAGES, batch_size=16, epochs=3)
-    return TrainConfig(**{**choices, "snapshot_epochs": [1, 2], "run_dir": folder, **changes})
 
 
 def test_a_run_leaves_all_results_of_the_assignment(small_run):
@@ -38,7 +26,7 @@ def test_a_run_leaves_all_results_of_the_assignment(small_run):
     for row in history:
         assert row["images_per_second"] == pytest.approx(SMALL_IMAGES / row["seconds"])
     assert list(run.sample_paths()) == [1, 2, 3]
-    assert run.snapshot_epochs() == [1, 2, 3]  # as asked for, and the last
+    assert run.snapshot_epochs() == [1, 2, 3]  # the requested ones, and the last
     assert run.loss_curves_path.stat().st_size > 10_000
     for path in [run.gif_path, run.epochs_path, run.training_images_path]:
         assert path.stat().st_size > 1_000
@@ -53,7 +41,7 @@ def test_a_run_leaves_all_results_of_the_assignment(small_run):
 
 
 def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_path):
-    """`on_epoch` sees each row once everything about it is on the disk."""
+    """`on_epoch` receives each row after everything about it has been written."""
     run = RunDir(tmp_path / "run")
     seen = []
 
@@ -62,28 +50,25 @@ def test_the_library_does_the_same_as_the_command_epoch_by_epoch(small_run, tmp_
         assert run.read_history() == seen
         assert run.checkpoint_steps()[0] == row["step"]
         assert list(run.sample_paths()) == [row["epoch"] for row in seen]
-        assert run.loss_curves_path.stat().st_size > 10_000  # after the first one already
+        assert run.loss_curves_path.stat().st_size > 10_000  # also after the first epoch
         panels = 1 + row["epoch"]  # the training images, and each epoch so far
         assert images.read_png(run.epochs_path).shape == (390, 378 * panels - 12)
-        assert run.gif_path.exists() is False  # which the command `gif` makes at any time
-        row.clear()  # as some experiment trackers do with the epoch
+        assert not run.gif_path.exists()  # the command `gif` can make it at any time
+        row.clear()  # some experiment trackers change the row
 
-    history = train(small_config(run.path), on_epoch=look)
-    assert history == seen == run.read_history()
+    choices = dict(dataset="synthetic", max_images=SMALL_IMAGES, batch_size=16, epochs=3)
+    config = TrainConfig(**choices, snapshot_epochs=[1, 2], run_dir=run.path)
+    assert train(config, on_epoch=look) == seen == run.read_history()
     assert_same_outcome(run.path, small_run)
-
-
-def test_the_outcome_is_more_than_nothing(small_run):
-    names = outcome(small_run)
-    optimizer_slots = [name for name in names if "optimizer" in name[1]]
-    dropout_seeds = [name for name in names if "dropout_seeds" in name[1]]
-    assert len(optimizer_slots) > 40 and len(dropout_seeds) == 2
-    assert ("epoch_0002", "fixed_noise/.ATTRIBUTES/VARIABLE_VALUE") in names
+    compared = outcome(small_run)
+    assert sum("optimizer" in name[1] for name in compared) > 40
+    assert sum("dropout_seeds" in name[1] for name in compared) == 2
+    assert ("epoch_0002", "fixed_noise/.ATTRIBUTES/VARIABLE_VALUE") in compared
 
 
 @pytest.fixture(scope="module")
 def own_run(tmp_path_factory):
-    """A run of one epoch on own images, with a short last batch; tests must not change it."""
+    """A run of one epoch on an array, with a short last batch; tests must not change it."""
     own = np.random.default_rng(0).integers(0, 256, [72, 28, 28], np.uint8)
     choices = dict(learning_rate=1e-30, epochs=1, batch_size=16)
     config = TrainConfig(**choices, run_dir=tmp_path_factory.mktemp("own") / "run")
@@ -91,7 +76,7 @@ def own_run(tmp_path_factory):
 
 
 def test_a_history_row_holds_means_over_images(own_run):
-    """With a learning rate near 0 the networks stay at chance level, and accuracies are counts."""
+    """With a learning rate near 0, the networks stay at chance level, and accuracies are counts."""
     (row,) = own_run[2]
     assert row["step"] == 5
     assert row["generator_loss"] == pytest.approx(np.log(2), abs=0.1)
@@ -109,7 +94,7 @@ def test_own_images_are_trained_on_and_distinguished(own_run, in_process):
     recorded = run.read_config()[1]["real_variety"]
     assert recorded == pytest.approx(variety(own / 127.5 - 1), abs=1e-6)
     before = contents(run.path)
-    assert train(config, images=own[..., None]) == history  # the same ones: finished
+    assert train(config, images=own[..., None]) == history  # the same images: the run is finished
     other = own.copy()
     other[71, 27, 27] ^= 1
     for changed in [other, own[:71]]:
@@ -141,7 +126,9 @@ def test_images_that_are_changed_while_they_are_trained_on_stay_as_they_are_reco
     ],
 )
 def test_images_of_another_kind_are_refused(tmp_path, wrong):
-    with pytest.raises(UserError, match="`images` (must be uint8 of shape .*, not|are no array)"):
+    with pytest.raises(
+        UserError, match="`images` (must be uint8 of shape .*, not|are not an array)"
+    ):
         train(TrainConfig(run_dir=tmp_path / "run"), images=wrong)
     assert contents(tmp_path) == {}
 

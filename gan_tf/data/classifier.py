@@ -1,6 +1,6 @@
-"""The small classifier whose features the images are compared in.
+"""The small classifier that turns images into the features of the evaluation.
 
-Figures of different classifiers do not compare, so each has an id, which goes with every figure.
+Scores by different classifiers cannot be compared, so every result names the id of its classifier.
 """
 
 import dataclasses
@@ -15,16 +15,16 @@ import tensorflow as tf
 
 from gan_tf import data
 from gan_tf.config import TrainConfig
-from gan_tf.system import files
-from gan_tf.system.console import bar
+from gan_tf.system import console, files
 from gan_tf.system.errors import UserError, one_line
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "fashion_mnist_classifier.npz"
 FEATURES = 64
 _EPOCHS = 8
 _BATCH = 128
+_CALL_BATCH = 500
 _SEED = 0
-_MOST_BYTES = 2**24  # of a file of weights; they take less than 1 MB
+_MAX_BYTES = 2**24  # of the weights, which take less than 1 MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Classifier:
 
     Attributes:
       model: Keras model from `[batch, 28, 28, 1]` in [-1, 1] to features and logits.
-      id: data set, and the first digits of the weights' SHA-256.
-      test_accuracy: share of the test images that it gets right.
-      class_names: in order of the labels.
+      id: name of the data set, and the first digits of the SHA-256 of the weights.
+      test_accuracy: share of the test images that are classified correctly.
+      class_names: names of the classes, in the order of their labels.
     """
 
     model: tf.keras.Model
@@ -44,34 +44,32 @@ class Classifier:
     class_names: list[str]
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the features and the classes of images.
+        """Computes the features and the classes of images.
 
         Args:
           images: `[count, 28, 28, 1]` float32 in [-1, 1].
 
         Returns:
-          `[count, 64]` float32, over training images 1 as a root mean square, and `[count]` int64.
+          `[count, 64]` float32, with a root mean square of 1 over the training images; and
+          `[count]` int64.
         """
-        parts = [
-            self._call(tf.constant(images[first : first + 500]))
-            for first in range(0, len(images), 500)
-        ]
-        features, labels = (np.concatenate(arrays) for arrays in zip(*parts))
-        return features, labels
-
-    def _call(self, images):
-        features, logits = self.model(images, training=False)
-        return features.numpy(), tf.argmax(logits, axis=1).numpy()
+        features, labels = [], []
+        for first in range(0, len(images), _CALL_BATCH):
+            batch = tf.constant(images[first : first + _CALL_BATCH])
+            batch_features, logits = self.model(batch, training=False)
+            features.append(batch_features)
+            labels.append(tf.argmax(logits, axis=1))
+        return np.concatenate(features), np.concatenate(labels)
 
 
 def load_classifier(config: TrainConfig) -> Classifier:
-    """Returns the classifier of a data set: shipped, kept from an earlier use, or trained now.
+    """Returns the classifier of a data set, which is trained at its first use if necessary.
 
     Args:
-      config: `dataset` and where its data is.
+      config: `dataset` and the folders of its data.
 
     Raises:
-      UserError: as for `data.load_labelled`, or the kept file is damaged.
+      UserError: as for `data.load_labelled`, or a file of the classifier is damaged.
     """
     if config.dataset == "fashion_mnist" and not config.invert:
         return read_classifier(SHIPPED)
@@ -82,7 +80,7 @@ def load_classifier(config: TrainConfig) -> Classifier:
 
 
 def classifier_path(config: TrainConfig) -> Path:
-    """Returns where the classifier of a data set is kept if it does not come with the package."""
+    """Returns the path of a classifier that is not part of the package."""
     inverted = "-inverted" if config.invert else ""
     seed = f"-{config.seed}" if config.dataset == "synthetic" else ""
     name = f"{config.dataset.replace('/', '_')}{seed}{inverted}_classifier.npz"
@@ -90,15 +88,14 @@ def classifier_path(config: TrainConfig) -> Path:
 
 
 def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classifier:
-    """Trains a classifier on the training split and keeps it, with its test accuracy.
+    """Trains a classifier on the training split, and writes it with its test accuracy.
 
-    The shipped one was made by
-    `python -c "from gan_tf.data import classifier; classifier.train_shipped()"`.
+    `train_classifier(TrainConfig(), SHIPPED)` made the one in the package.
 
     Args:
-      config: `dataset` and where its data is.
-      path: the `.npz` file; a `.json` is written beside it.
-      epochs: passes over the training images.
+      config: `dataset` and the folders of its data.
+      path: path of the `.npz` file; a `.json` file is written beside it.
+      epochs: number of passes over the training images.
 
     Raises:
       UserError: as for `data.load_labelled`.
@@ -106,7 +103,7 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     images, labels = data.load_labelled(config, "train")
     test_images, test_labels = data.load_labelled(config, "test")
     names = data.class_names(config)
-    # Not on standard output, where `--json` prints one object and nothing else.
+    # Standard output is for the object that `--json` prints.
     print(f"training a classifier of {config.dataset} once, for minutes: {path}", file=sys.stderr)
     tf.keras.utils.set_random_seed(_SEED)
     model = _make_model(len(names))
@@ -119,15 +116,14 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
         tf.data.Dataset.from_tensor_slices((data.scaled(images), labels))
         .shuffle(len(images), seed=_SEED)
         .batch(_BATCH)
-        .map(lambda x, y: (_vary(x), (y, y)))
+        .map(lambda x, y: (_shift(x), (y, y)))
     )
-    with bar(range(epochs), "epochs") as shown:
-        callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: shown.update())
+    with console.bar(range(epochs), "epochs") as bar:
+        callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
         model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
-    untested = Classifier(model, "", 0.0, names)
-    _scale_features(model, untested(data.scaled(images))[0])
-    _, found = untested(data.scaled(test_images))
-    accuracy = float(np.mean(found == test_labels))
+    classifier = Classifier(model, "", 0.0, names)
+    _scale_features(model, classifier(data.scaled(images))[0])
+    _, predicted_labels = classifier(data.scaled(test_images))
 
     content = io.BytesIO()
     arrays = {f"{index:02}": weight for index, weight in enumerate(model.get_weights())}
@@ -136,35 +132,26 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     record = {
         "id": f"{config.dataset}-{checksum[:8]}",
         "sha256": checksum,
-        "test_accuracy": accuracy,
+        "test_accuracy": float(np.mean(predicted_labels == test_labels)),
         "class_names": names,
         "epochs": epochs,
         "tensorflow": tf.__version__,
     }
     files.keep(path, content.getvalue())
     files.keep(Path(path).with_suffix(".json"), (json.dumps(record, indent=2) + "\n").encode())
-    return Classifier(model, record["id"], accuracy, names)
-
-
-def train_shipped(**where):
-    """Trains the classifier that comes with the package again, where it lies.
-
-    Args:
-      **where: `data_dir` and `manual_dir` of a `TrainConfig`, if the data is not in TFDS's folder.
-    """
-    print(f"test accuracy {train_classifier(TrainConfig(**where), SHIPPED).test_accuracy:.4f}")
+    return dataclasses.replace(classifier, id=record["id"], test_accuracy=record["test_accuracy"])
 
 
 def read_classifier(path) -> Classifier:
     """Reads a classifier that `train_classifier` wrote.
 
     Raises:
-      UserError: a file is missing, damaged, or no classifier of this kind.
+      UserError: a file is missing, damaged, or not a classifier of this kind.
     """
     path = Path(path)
     try:
         record = json.loads(files.read_text(path.with_suffix(".json")))
-        content = files.read_bytes(path, _MOST_BYTES)
+        content = files.read_bytes(path, _MAX_BYTES)
         checksum = hashlib.sha256(content).hexdigest()
         if checksum != record["sha256"] or not record["id"].endswith(checksum[:8]):
             raise ValueError("the SHA-256 is not the recorded one")
@@ -173,10 +160,10 @@ def read_classifier(path) -> Classifier:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             model.set_weights([arrays[name] for name in sorted(arrays)])
         return Classifier(model, record["id"], float(record["test_accuracy"]), names)
-    except Exception as error:  # a stranger's file may raise anything
+    except Exception as error:  # a damaged file may raise anything
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): install"
-            " gan_tf again, or delete both if they are beside your data"
+            " gan_tf again, or delete both files if they are beside your data"
         ) from error
 
 
@@ -198,7 +185,7 @@ def _make_model(classes):
 
 
 def _scale_features(model, features):
-    """Makes 1 the root mean square of the features, and leaves the logits as they are."""
+    """Scales the features to a root mean square of 1, without a change of the logits."""
     scale = np.sqrt(np.mean(features**2))
     kernel, bias = model.get_layer("features").get_weights()
     model.get_layer("features").set_weights([kernel / scale, bias / scale])
@@ -206,10 +193,10 @@ def _scale_features(model, features):
     model.get_layer("logits").set_weights([kernel * scale, bias])
 
 
-def _vary(images):
-    """Shifts each image by up to one pixel each way, so that none is learned by heart."""
+def _shift(images):
+    """Shifts each image by up to one pixel in both directions, against overfitting."""
     padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-1)
     corner = tf.random.uniform([tf.shape(images)[0], 2], 0, 3, tf.int32)
-    place = tf.range(28)
-    padded = tf.gather(padded, corner[:, :1] + place, axis=1, batch_dims=1)
-    return tf.gather(padded, corner[:, 1:] + place, axis=2, batch_dims=1)
+    offsets = tf.range(28)
+    padded = tf.gather(padded, corner[:, :1] + offsets, axis=1, batch_dims=1)
+    return tf.gather(padded, corner[:, 1:] + offsets, axis=2, batch_dims=1)

@@ -1,5 +1,6 @@
-"""Any folder of pictures as training images."""
+"""Training images from a folder of pictures."""
 
+import collections
 import contextlib
 import hashlib
 import io
@@ -16,100 +17,98 @@ from gan_tf.system.errors import UserError, one_line
 
 SIDE = 28
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-_MOST_BYTES = 2**28  # of one file
-_MOST_PIXELS = 10**8  # of one picture; more is a mistake, or meant to fill the memory
-_MOST_KEPT = 2**32  # bytes, of five million images
-_NAMED = 3  # files in a warning
-_RECIPE = 2  # goes up when the same pictures would become other training images
+_MAX_FILE_BYTES = 2**28
+_MAX_PIXELS = 10**8  # a larger picture is a mistake, or an attempt to fill the memory
+_MAX_CACHE_BYTES = 2**32  # five million images
+_MAX_NAMED = 3  # files in a warning
+_CONVERSION = 2  # to be raised whenever the same pictures would become other training images
 _DIGEST = hashlib.sha256().digest_size
-_TOO_LARGE = f"has more than {_MOST_PIXELS:,} pixels"
-_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
+_TOO_LARGE = f"has more than {_MAX_PIXELS:,} pixels"
+_PNG_DEPTH = 24  # position of the byte for the bits per channel
 _EXIF = b"Exif\0\0"
 _ORIENTATION = ExifTags.Base.Orientation
 
 
 def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
-    """Reads every picture in a folder and its subfolders as a training image.
+    """Reads the pictures in a folder and its subfolders as training images.
 
-    A picture is made grey, its centre square is cut out and resized with antialiasing. What is
-    transparent becomes ground. Of an animation the first frame counts.
+    Each picture is converted to grey, cropped to its centre square, and resized with antialiasing.
+    Transparent parts become background. Only the first frame of an animation is used.
 
     Args:
-      folder: PNG, JPEG, GIF, BMP and WebP files, recognised by their content. Hidden files and the
-        folders of runs are passed over; a linked folder counts once.
+      folder: contains PNG, JPEG, GIF, BMP and WebP files, recognised by their content. Hidden files
+        and the folders of runs are ignored; a folder that is linked several times is read once.
       invert: whether the pictures are dark on white; training images are light on black.
-      cache_dir: folder in which the images are kept for the next time, each under the SHA-256 of
-        the file that it was made of; or None.
+      cache_dir: folder for a cache of the converted images, by the SHA-256 of their files; or None.
 
     Returns:
-      `[count, 28, 28, 1]` uint8 in [0, 255], in the order of those SHA-256, so that neither names
-      nor the file system decide any number of a run.
+      `[count, 28, 28, 1]` uint8 in [0, 255], sorted by SHA-256, so that no number of a run depends
+      on file names or on the file system.
 
     Raises:
-      UserError: the folder cannot be read, or holds no picture.
+      UserError: the folder cannot be read, or contains no picture.
     """
     paths, left_out = _find_files(folder)
-    cache = None
+    cache_path, cached = None, {}
     if cache_dir is not None:
-        place = hashlib.sha256(repr((_RECIPE, invert, os.path.realpath(folder))).encode())
-        cache = Path(cache_dir, f"pictures-{place.hexdigest()[:32]}")
-    kept = _read_cache(cache)
-    images, copies = {}, {}  # by the SHA-256 of the file
+        key = hashlib.sha256(repr((_CONVERSION, invert, os.path.realpath(folder))).encode())
+        cache_path = Path(cache_dir, f"pictures-{key.hexdigest()[:32]}")
+        cached = _read_cache(cache_path)
+    images, copies = {}, collections.Counter()  # by the SHA-256 of the file
     for path in console.bar(paths, "pictures"):
         try:
-            content = files.read_bytes(path, _MOST_BYTES)
-            key = hashlib.sha256(content).digest()
-            if key not in images:
-                images[key] = kept[key] if key in kept else _convert(content, invert)
-            copies[key] = copies.get(key, 0) + 1
+            content = files.read_bytes(path, _MAX_FILE_BYTES)
+            digest = hashlib.sha256(content).digest()
+            if digest not in images:
+                images[digest] = cached[digest] if digest in cached else _convert(content, invert)
+            copies[digest] += 1
         except UnidentifiedImageError:
-            left_out[path] = "is no picture"
+            left_out[path] = "is not a picture"
         except UserError as error:
             left_out[path] = str(error)
-        except Exception as error:  # a stranger's file may raise anything
+        except Exception as error:  # a damaged file may raise anything
             left_out[path] = getattr(error, "strerror", None) or one_line(error)
-    reasons = "; ".join(f"{path}: {why}" for path, why in sorted(left_out.items())[:_NAMED])
-    if len(left_out) > _NAMED:
-        reasons += f", and {len(left_out) - _NAMED} more"
+    reasons = "; ".join(f"{path}: {why}" for path, why in sorted(left_out.items())[:_MAX_NAMED])
+    if len(left_out) > _MAX_NAMED:
+        reasons += f", and {len(left_out) - _MAX_NAMED} more"
     if not images:
-        raise UserError(f"`dataset` {folder} holds no picture ({reasons or 'it is empty'})")
-    if cache is not None and images.keys() != kept.keys():
-        rows = b"".join(key + image.tobytes() for key, image in images.items())
-        files.keep_checked(cache, rows)
-    ordered = [images[key] for key in sorted(copies) for _ in range(copies[key])]
+        raise UserError(f"`dataset` {folder} contains no picture ({reasons or 'it is empty'})")
+    if cache_path is not None and images.keys() != cached.keys():
+        rows = b"".join(digest + image.tobytes() for digest, image in images.items())
+        files.keep_checked(cache_path, rows)
     if left_out:
-        count = len(left_out) + len(ordered)
+        count = len(left_out) + copies.total()
         warnings.warn(f"{len(left_out)} of {count} are left out of the training images: {reasons}")
-    return np.array(ordered)[..., None]
+    return np.array([images[digest] for digest in sorted(copies.elements())])[..., None]
 
 
 def _find_files(folder):
-    """Lists the files in a folder and below; and maps what is left out to the reason.
+    """Returns the files in a folder and its subfolders, and a dict from omitted paths to reasons.
 
-    Hidden files are passed over, as programs put them everywhere.
+    Hidden files are ignored, as many programs create them.
     """
 
     def refuse(error):
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
 
     paths, left_out, seen = [], {}, set()
-    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(place)
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real_path = os.path.realpath(parent)
         if "config.json" in names and {"checkpoints", "snapshots"} & {*folders}:
-            left_out[Path(place)] = "is the folder of a run"
+            left_out[Path(parent)] = "is the folder of a run"
             folders.clear()
-        elif real in seen:  # by way of a link, which may lead in a circle
+        elif real_path in seen:  # reached through a link, which may form a circle
             folders.clear()
         else:
             folders[:] = [name for name in folders if not name.startswith(".")]
-            paths += [Path(place, name) for name in names if not name.startswith(".")]
-        seen.add(real)
+            paths += [Path(parent, name) for name in names if not name.startswith(".")]
+        seen.add(real_path)
     return paths, left_out
 
 
 def _read_cache(path):
-    """Maps SHA-256 to image as an earlier call has kept them; after damage none is left."""
-    rows = files.read_checked(path, _MOST_KEPT) if path else None
+    """Returns the cached images by SHA-256; none if the cache is damaged."""
+    rows = files.read_checked(path, _MAX_CACHE_BYTES)
     if rows is None or len(rows) % (_DIGEST + SIDE**2):
         return {}
     table = np.frombuffer(rows, np.uint8).reshape(-1, _DIGEST + SIDE**2)
@@ -117,30 +116,31 @@ def _read_cache(path):
 
 
 def _convert(content, invert):
-    """Returns the picture in a file of these bytes as `[28, 28]` uint8."""
-    ground = 255 if invert else 0
+    """Returns the picture in the content of a file as `[28, 28]` uint8."""
+    background = 255 if invert else 0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of what is left out or does not matter
+        warnings.simplefilter("ignore")  # Pillow's warnings repeat ours, or are irrelevant
         picture = _open(content)
-        if picture.width * picture.height > _MOST_PIXELS:
+        if picture.width * picture.height > _MAX_PIXELS:
             raise UserError(_TOO_LARGE)
         picture.load()
     exif = picture.info.get("exif", content)
     transparent = picture.info.get("transparency")
-    if picture.mode.startswith("I"):  # 16 bits, of which Pillow would cut off what is bright
+    if picture.mode.startswith("I"):  # 16 bits per pixel, which Pillow would clip at 255
         deep = np.asarray(picture)
-        grey = Image.fromarray(np.where(deep == transparent, ground, deep // 257).astype(np.uint8))
+        levels = np.where(deep == transparent, background, deep // 257)
+        grey = Image.fromarray(levels.astype(np.uint8))
     else:
         if picture.format == "PNG" and picture.mode in ("L", "RGB") and transparent is not None:
-            # Pillow has brought the pixels to 8 bits, but not the colour that is transparent.
+            # Pillow converts the pixels to 8 bits, but not the transparent colour.
             depth, levels = content[_PNG_DEPTH], np.atleast_1d(transparent)
             levels = levels >> 8 if depth == 16 else levels * 255 // (2**depth - 1)
             picture.info["transparency"] = (
                 (*levels.tolist(),) if len(levels) > 1 else int(levels[0])
             )
         elif picture.format == "BMP" and picture.getextrema()[3:] == ((0, 0),):
-            picture = picture.convert("RGB")  # opaque to every viewer: nobody has filled in alpha
-        backdrop = Image.new("RGBA", picture.size, (ground, ground, ground))
+            picture = picture.convert("RGB")  # alpha was never set, and viewers ignore it
+        backdrop = Image.new("RGBA", picture.size, (background,) * 3)
         grey = Image.alpha_composite(backdrop, picture.convert("RGBA")).convert("L")
     grey.getexif()[_ORIENTATION] = _orientation(exif)
     grey = ImageOps.exif_transpose(grey)
@@ -156,25 +156,25 @@ def _open(content):
         return Image.open(io.BytesIO(content), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise UserError(_TOO_LARGE) from None
-    except UnidentifiedImageError:  # an odd resolution in its EXIF is enough for that
+    except UnidentifiedImageError:  # an invalid resolution in the EXIF is a sufficient cause
         without_exif = content.replace(_EXIF, bytes(len(_EXIF)), 1)
         return Image.open(io.BytesIO(without_exif), formats=_FORMATS)
 
 
 def _orientation(exif):
-    """Returns the orientation in an EXIF, whatever else is in there; 1 is upright.
+    """Returns the orientation in EXIF data, which is 1 for upright pictures.
 
-    Pillow reads all of it, and stops at the first entry that makes no sense.
+    Pillow would stop at the first invalid entry, even if another one holds the orientation.
     """
     tiff = exif.split(_EXIF, 1)[-1]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
-        return 1  # there is none
-    with contextlib.suppress(struct.error):  # it is cut off
+        return 1  # no EXIF data
+    with contextlib.suppress(struct.error):  # truncated
         (start,) = struct.unpack_from(f"{order}I", tiff, 4)
         (count,) = struct.unpack_from(f"{order}H", tiff, start)
-        for place in range(start + 2, start + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+        for position in range(start + 2, start + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, position)
             if tag == _ORIENTATION:
                 return value
     return 1

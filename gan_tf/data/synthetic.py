@@ -1,11 +1,11 @@
-"""Garment-like silhouettes, for tests and for a first try without any download."""
+"""Images that look like garments, for tests and for a first try without a download."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-COUNT = 6_000  # training images, where nobody asks for fewer
+COUNT = 6_000  # training images, unless `max_images` is lower
 TEST_COUNT = 1_000
-TEST_SEED = 10**9  # added to the seed of the training images; below 2**32, which NumPy splits
+TEST_SEED = 10**9  # added to the seed of the training images; NumPy splits seeds at 2**32
 
 # Right halves of garment outlines, from the top of the neck to the hem, in units of half the image:
 # x from the middle outwards, y from the top down. The left half is the mirror image.
@@ -21,10 +21,10 @@ CLASSES = tuple(_OUTLINES)
 
 
 def synthetic_images(count: int, seed: int) -> np.ndarray:
-    """Draws silhouettes, each of a garment, a size, a shape and a cloth of its own.
+    """Draws silhouettes of garments with random classes, sizes, outlines and textures.
 
     Args:
-      count: how many images; the first ones are the same for every count.
+      count: number of images; the first images are the same for every count.
       seed: whole number >= 0.
 
     Returns:
@@ -45,6 +45,6 @@ def synthetic_images(count: int, seed: int) -> np.ndarray:
 
 
 def synthetic_labels(count: int, seed: int) -> np.ndarray:
-    """Returns which of `CLASSES` each of `synthetic_images(count, seed)` is: `[count]` int64."""
-    draws = (np.random.default_rng([seed, index]) for index in range(count))
-    return np.array([random.integers(len(CLASSES)) for random in draws], np.int64)
+    """Returns the indices in `CLASSES` of `synthetic_images(count, seed)`: `[count]` int64."""
+    generators = (np.random.default_rng([seed, index]) for index in range(count))
+    return np.array([random.integers(len(CLASSES)) for random in generators], np.int64)

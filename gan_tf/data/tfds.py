@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets (TFDS): prepared once on this machine's disk, then read."""
+"""Data sets of TensorFlow Datasets (TFDS), which prepares them once on this machine's disk."""
 
 import contextlib
 import hashlib
@@ -20,17 +20,17 @@ from gan_tf.config import DATASETS, TrainConfig
 from gan_tf.system import console, files
 from gan_tf.system.errors import UserError, one_line
 
-_NETWORK_SECONDS = 10  # how long to wait for a server before saying that there is no network
-_ABANDONED_SECONDS = 3600  # nobody prepares data without writing for so long
-_SHAPE = (28, 28, 1)
-_BATCH = 1000  # records that are taken out of TensorFlow at once
+SHAPE = (28, 28, 1)
+_NETWORK_SECONDS = 10  # how long to wait for a server
+_ABANDONED_SECONDS = 3600  # a process that prepares data writes more often than this
+_BATCH = 1000  # records that are read at once
 
 
 def data_dir(config: TrainConfig) -> Path:
-    """Returns the folder of TFDS's prepared data: `data_dir`, or TFDS's own default.
+    """Returns the folder of the prepared data: `data_dir`, or the default of TFDS.
 
     Raises:
-      UserError: it would be in the home folder, and there is none.
+      UserError: the path starts at the home folder, and there is none.
     """
     folder = config.data_dir
     if folder is None:
@@ -40,38 +40,36 @@ def data_dir(config: TrainConfig) -> Path:
     try:
         return Path(folder).expanduser()
     except RuntimeError:
-        raise UserError(f"no home folder for {folder}: name a folder with `data_dir`") from None
+        raise UserError(f"no home folder for {folder}: choose a folder with `data_dir`") from None
 
 
 def prepare(config: TrainConfig):
-    """Returns the TFDS builder of a data set that is prepared on this machine's disk.
+    """Prepares a data set on this machine's disk if necessary, and returns its TFDS builder.
 
     Args:
-      config: `dataset`, `data_dir`, and `manual_dir` where it is not prepared yet.
+      config: `dataset`, `data_dir`, and `manual_dir` if the data set is not prepared yet.
 
     Raises:
-      UserError: there is no such data set, it is neither prepared nor within reach, or damaged.
+      UserError: the data set does not exist, is not available, or is damaged.
     """
-    import tensorflow_datasets as tfds  # here, as synthetic images need none of it
+    import tensorflow_datasets as tfds  # not at the top: synthetic images do not need it
     from google.protobuf import json_format  # a part of TensorFlow
 
-    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns about its own workings
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns about its own internals
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
-    folder = data_dir(config)
+    folder = data_dir(config) / config.dataset.partition(":")[0]
     try:
         builder, prepared = _find(config, tfds)
         if not prepared:
             _check_sources(builder, config.manual_dir)
-            with _alone_in(Path(builder.data_dir).parent):
+            with _locked(Path(builder.data_dir).parent):
                 builder, prepared = _find(config, tfds)  # another process may have prepared it
                 if not prepared:
                     options = tfds.download.DownloadConfig(manual_dir=config.manual_dir)
                     builder.download_and_prepare(download_config=options)
     except json_format.ParseError as error:
-        raise UserError(
-            _why_unreadable(folder / config.dataset.partition(":")[0], error)
-        ) from error
+        raise UserError(_why_unreadable(folder, error)) from error
     except (tfds.download.DownloadError, ConnectionError, OSError) as error:
         raise UserError(f"cannot prepare {config.dataset}: {one_line(error)}") from error
     return builder
@@ -83,13 +81,13 @@ def read_split(builder, split: str, names: list[str]) -> list[np.ndarray]:
     Args:
       builder: from `prepare`.
       split: "train" or "test".
-      names: of the features to read.
+      names: names of the features to read.
 
     Returns:
-      An array for each feature, `[count, ...]`.
+      An array `[count, ...]` for each feature.
 
     Raises:
-      UserError: there is no such split or feature, or the data cannot be read.
+      UserError: the data has no such split or feature, or cannot be read.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -98,11 +96,11 @@ def read_split(builder, split: str, names: list[str]) -> list[np.ndarray]:
     if split not in info.splits or not {*names} <= {*info.features}:
         raise UserError(f"{builder.name} has no {split} split with {' and '.join(names)}")
     try:
-        if info.file_format == tfds.core.FileFormat.ARRAY_RECORD:  # not for `as_dataset`
+        if info.file_format == tfds.core.FileFormat.ARRAY_RECORD:  # `as_dataset` cannot read it
             raw = tfds.decode.DeserializeMethod.RAW_BYTES
             records = builder.as_data_source(split, deserialize_method=raw)
             records = tf.data.Dataset.from_tensor_slices(
-                records.__getitems__(range(len(records)))  # at once: one by one takes minutes
+                records.__getitems__(range(len(records)))  # one by one would take minutes
             )
             examples = records.map(info.features.deserialize_example, tf.data.AUTOTUNE)
         else:
@@ -111,9 +109,9 @@ def read_split(builder, split: str, names: list[str]) -> list[np.ndarray]:
                 decoders=tfds.decode.PartialDecoding(dict.fromkeys(names, True)),
                 read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
             )
-        wanted = examples.map(lambda example: [example[name] for name in names])
-        parts = zip(*wanted.batch(_BATCH).as_numpy_iterator())
-        return [np.concatenate(part) for part in parts]
+        features = examples.map(lambda example: [example[name] for name in names])
+        batches = features.batch(_BATCH).as_numpy_iterator()
+        return [np.concatenate(arrays) for arrays in zip(*batches)]
     except (NotImplementedError, ImportError, OSError, tf.errors.PermissionDeniedError) as error:
         raise UserError(f"cannot read {builder.data_dir}: {one_line(error)}") from error
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
@@ -125,7 +123,7 @@ def _find(config, tfds):
     builder = _builder(config, tfds)
     info = Path(builder.data_dir, tfds.core.constants.DATASET_INFO_FILENAME)
     if info.exists():
-        return _builder(config, tfds), True  # anew, as it may have appeared in this moment
+        return _builder(config, tfds), True  # the first one may not have seen the data yet
     if info.parent.exists() and not info.exists():
         raise UserError(f"{_damaged(info.parent)} ({info.name} is missing)")
     return builder, False
@@ -134,25 +132,25 @@ def _find(config, tfds):
 def _builder(config, tfds):
     try:
         builder = tfds.builder(config.dataset, data_dir=config.data_dir)
-    except AssertionError as error:  # it does not have this version; its text lists those it has
+    except AssertionError as error:  # the version does not exist; the message lists the others
         reason = str(error).rpartition('": ')[2]
-        raise UserError(f"`dataset` {config.dataset!r} is not to be had: {reason}") from error
+        raise UserError(f"`dataset` {config.dataset!r} does not exist: {reason}") from error
     except (ImportError, AttributeError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
             f"`dataset` {config.dataset!r} is neither a folder of pictures nor a data set of"
-            f" TensorFlow Datasets: take {', '.join(DATASETS)}, or a folder"
+            f" TensorFlow Datasets: choose {', '.join(DATASETS)}, or a folder"
         ) from error
     features = builder.info.features
     image = features["image"] if features is not None and "image" in features else None
-    if image is None or tuple(image.shape) != _SHAPE:
+    if image is None or tuple(image.shape) != SHAPE:
         shape = "no images" if image is None else f"images of {image.shape}"
-        raise UserError(f"`dataset` {config.dataset} has {shape}; needed are 28 x 28 x 1")
+        raise UserError(f"`dataset` {config.dataset} has {shape}, but must have 28 x 28 x 1")
     return builder
 
 
 @contextlib.contextmanager
-def _alone_in(folder):
-    """Lets one process at a time prepare a data set, and clears what killed ones have left."""
+def _locked(folder):
+    """Lets one process at a time prepare a data set, and removes what killed processes left."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / ".gan_tf.lock", "a", encoding="ascii") as file:
@@ -162,51 +160,51 @@ def _alone_in(folder):
                 console.say(f"waiting for another process that prepares {folder}")
                 portalocker.lock(file, portalocker.LOCK_EX)
             for path in files.entries(folder):
-                if path.name.startswith("incomplete.") and _newest(path) < time.time():
+                if path.name.startswith("incomplete.") and _is_abandoned(path):
                     shutil.rmtree(path)
             yield
-    except portalocker.LockException:  # a file system without locks
+    except portalocker.LockException:  # the file system has no locks
         yield
 
 
-def _newest(folder):
-    """When something was last written in a folder, and an hour more."""
-    return max(path.stat().st_mtime for path in [folder, *folder.rglob("*")]) + _ABANDONED_SECONDS
+def _is_abandoned(folder):
+    last_write_time = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
+    return time.time() - last_write_time > _ABANDONED_SECONDS
 
 
 def _check_sources(builder, manual_dir):
-    """Refuses at once what TFDS would find out after minutes, or tell in many lines."""
+    """Raises UserError at once for what TFDS would report after minutes, or in many lines."""
     if manual_dir is not None and not Path(manual_dir).is_dir():
         raise UserError(f"`manual_dir` {manual_dir} is not a folder")
     missing = []
-    for url, known in builder.url_infos.items():
-        path = Path(manual_dir or "", known.filename)
+    for url, published in builder.url_infos.items():
+        path = Path(manual_dir or "", published.filename)
         if manual_dir is None or not path.exists():
-            missing.append((url, known.filename))
-        elif not _is_whole(path, known):
+            missing.append((url, published.filename))
+        elif not _is_whole(path, published):
             raise UserError(f"{path} is damaged (wrong checksum): download it again from {url}")
     if missing and not _answers(missing[0][0]):
-        folder = missing[0][0].rpartition("/")[0]
+        source = missing[0][0].rpartition("/")[0]
         names = ", ".join(name for _, name in missing)
         if manual_dir is None:
-            place = "a folder and name it with `manual_dir`"
+            target = "a folder and name it with `manual_dir`"
         else:
-            place = f"`manual_dir` {manual_dir}, where they are missing"
+            target = f"`manual_dir` {manual_dir}, where they are missing"
         raise UserError(
-            f"{builder.name} is not on this machine and {folder} does not answer: connect to the"
-            f" network, or put {names} from there into {place}, or try `dataset` synthetic, which"
+            f"{builder.name} is not on this machine and {source} does not answer: connect to the"
+            f" network, or put {names} from there into {target}, or try `dataset` synthetic, which"
             " needs no download"
         )
 
 
-def _is_whole(path, known):
-    if not path.is_file() or path.stat().st_size != int(known.size):
-        return False  # a pipe would never end, a foreign file may be larger than the memory
-    return hashlib.sha256(path.read_bytes()).hexdigest() == known.checksum
+def _is_whole(path, published):
+    if not path.is_file() or path.stat().st_size != int(published.size):
+        return False  # not read: a pipe would never end, and another file may fill the memory
+    return hashlib.sha256(path.read_bytes()).hexdigest() == published.checksum
 
 
 def _answers(url):
-    """Tells whether a server is within reach, soon even where the name look-up hangs."""
+    """Returns whether a server can be reached, soon even if the name look-up hangs."""
     answers = queue.Queue()
 
     def ask():
@@ -214,7 +212,7 @@ def _answers(url):
             request = urllib.request.Request(url, method="HEAD")
             urllib.request.urlopen(request, timeout=_NETWORK_SECONDS).close()
         except urllib.error.HTTPError:
-            pass  # a refusal is an answer too: TFDS will say more
+            pass  # a refusal is an answer too, which TFDS will report
         except OSError:
             answers.put(False)
             return
@@ -228,7 +226,7 @@ def _answers(url):
 
 
 def _why_unreadable(folder, error):
-    """Says which version's dataset_info.json is no JSON; whole versions may lie beside it."""
+    """Returns the message for a data set that TFDS cannot read; other versions may be readable."""
     for path in sorted(folder.rglob("dataset_info.json")):
         try:
             json.loads(files.read_text(path))
@@ -236,7 +234,7 @@ def _why_unreadable(folder, error):
             return f"{_damaged(path.parent)} ({one_line(error)})"
     return (
         f"{folder} was prepared by another version of TensorFlow Datasets ({one_line(error)}):"
-        " install that one, or name another `data_dir`"
+        " install that version, or choose another `data_dir`"
     )
 
 

@@ -1,1 +1,1 @@
-"""How good generated images are, measured against the test split of their data set."""
+"""The quality of generated images, measured against the test images of their data set."""

@@ -1,17 +1,18 @@
-"""Images of one class, chosen among those that a generator samples."""
+"""Selects the images of one class among those that a generator samples."""
+
+import dataclasses
 
 import numpy as np
 
 from gan_tf.config import MOST_IMAGES, whole_number
 from gan_tf.data.classifier import load_classifier
-from gan_tf.evaluation.evaluate import at
+from gan_tf.evaluation.evaluate import with_data_folders
 from gan_tf.snapshots import take
 from gan_tf.system.errors import UserError
 
-# A generator that samples a class less than once in a thousand images does not have it. In the
-# known data sets, each class is a tenth of the images.
-_RAREST = 1000
-_LEAST_DRAWN = 5 * _RAREST
+# A class with fewer images counts as missing. In the known data sets, each class is a tenth.
+_MIN_SHARE = 1 / 1000
+_MIN_SAMPLED = 5000
 
 
 def sample_class(
@@ -23,54 +24,58 @@ def sample_class(
     manual_dir=None,
     keep: float = 1.0,
 ) -> tuple[np.ndarray, int]:
-    """Samples images until there are enough of a class, by the evaluation's classifier.
+    """Samples images until enough of them belong to a class.
 
-    The generator knows no classes, so the images are chosen among all that it samples.
+    The generator knows no classes, so the classifier of the evaluation selects the images.
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
-      class_name: of the data set's names, in any case; its beginning is enough.
-      count: how many images, 1 to 1,000,000.
-      seed: of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
-      data_dir, manual_dir: where the data is, if not where the run had it; needed only for data
-        sets whose classifier is not there yet.
+      class_name: name of a class in the data set, or the beginning of one, in any case.
+      count: number of images, 1 to 1,000,000.
+      seed: seed of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
+      data_dir, manual_dir: folders of the data, if they differ from the run's. They are needed only
+        if the classifier of the data set does not exist yet.
       keep: as for `Snapshot.sample`.
 
     Returns:
-      `[count, 28, 28, 1]` float32 in [-1, 1], and how many were sampled to find them.
+      `[count, 28, 28, 1]` float32 in [-1, 1], and how many images were sampled to find them.
 
     Raises:
-      UserError: there is no such class, or the generator hardly generates it.
+      UserError: the class does not exist, or the generator hardly generates it.
     """
     count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
-    classifier = load_classifier(at(snapshot.config, data_dir, manual_dir))
-    wanted = _index(class_name, classifier.class_names)
+    config = with_data_folders(snapshot.config, data_dir, manual_dir)
+    if config != snapshot.config:  # a copy would lose the cached `Selection`
+        snapshot = dataclasses.replace(snapshot, config=config)
+    classifier = load_classifier(config)
+    label = _find_label(class_name, classifier.class_names)
 
     def of_the_class():
         found = 0
-        for images, places in snapshot.batches(seed, keep):
-            _, labels = classifier(images)
-            found += np.sum(labels == wanted)
-            yield images[labels == wanted], places[labels == wanted]
-            if places[-1] > max(_LEAST_DRAWN, _RAREST * found):
+        for images, indices in snapshot.batches(seed, keep):
+            is_of_class = classifier(images)[1] == label
+            found += np.sum(is_of_class)
+            yield images[is_of_class], indices[is_of_class]
+            sampled = indices[-1]
+            if sampled > _MIN_SAMPLED and found < _MIN_SHARE * sampled:
                 raise UserError(
-                    f"class {classifier.class_names[wanted]}: only {found} of {places[-1]} images"
-                    " are of it, so this generator hardly has any: try another epoch, or train"
-                    " longer"
+                    f"class {classifier.class_names[label]}: only {found} of {sampled} images"
+                    " belong to it, so this generator hardly generates it: try another epoch, or"
+                    " train longer"
                 )
 
     return take(of_the_class(), count)
 
 
-def _index(name, names):
-    """Finds a class by its name; Trousers is Trouser, boot is Ankle boot."""
-    wanted = name.strip().casefold()
-    for fits in (
-        lambda known: known == wanted,
-        lambda known: bool(wanted) and (known.startswith(wanted) or wanted.startswith(known)),
-        lambda known: bool(wanted) and wanted in known,
+def _find_label(name, class_names):
+    """Returns the label of a class by its name; Trousers is Trouser, boot is Ankle boot."""
+    name = name.strip().casefold()
+    for matches in (
+        lambda known: known == name,
+        lambda known: bool(name) and (known.startswith(name) or name.startswith(known)),
+        lambda known: bool(name) and name in known,
     ):
-        found = [index for index, known in enumerate(names) if fits(known.casefold())]
+        found = [label for label, known in enumerate(class_names) if matches(known.casefold())]
         if len(found) == 1:
             return found[0]
-    raise UserError(f"the class must be one of {', '.join(names)}, not {name!r}")
+    raise UserError(f"the class must be one of {', '.join(class_names)}, not {name!r}")

@@ -1,7 +1,7 @@
-"""The quality of a run, epoch by epoch: evaluation.csv, quality.png, and the best epoch's snapshot.
+"""The quality of a run, epoch by epoch: evaluation.csv, quality.png, and the best snapshot.
 
-All rows of evaluation.csv are measured in one way, as other figures do not compare: with the same
-number of images, by the same classifier, on the generator that draws the run's own samples.
+All rows of evaluation.csv are measured with the same number of images and the same classifier, as
+other scores cannot be compared, and on the generator of the samples in the run's folder.
 """
 
 import warnings
@@ -9,10 +9,10 @@ import warnings
 from gan_tf.config import TrainConfig
 from gan_tf.evaluation.evaluate import (
     COUNT,
-    at,
     check_numbers,
     evaluate_generator,
     load_references,
+    with_data_folders,
 )
 from gan_tf.run import artifacts, checkpoints
 from gan_tf.run.rundir import RunDir, best_epoch
@@ -22,12 +22,12 @@ from gan_tf.system.errors import UserError
 
 
 class QualityCurve:
-    """Measures a run while it is trained, and keeps the snapshot of its best epoch.
+    """Measures a run during training, and keeps the snapshot of its best epoch.
 
     Args:
       run: the run.
-      config: its choices.
-      count: how many images each epoch is measured with.
+      config: settings of the run.
+      count: number of images to sample after each epoch.
 
     Raises:
       UserError: as for `load_references`.
@@ -39,13 +39,13 @@ class QualityCurve:
         self.rows = []
 
     def resume(self):
-        """Reads the rows of a run that resumes, before it trains an epoch that might be lost.
+        """Reads the rows of earlier epochs, before an epoch is trained that might be lost.
 
         Raises:
           UserError: evaluation.csv is damaged, or was measured in another way.
         """
         self.rows = self.run.read_evaluation()
-        if not _alike(self.rows, self.count, self.references.classifier.id):
+        if not _are_comparable(self.rows, self.count, self.references.classifier.id):
             raise UserError(
                 f"{self.run.evaluation_path} was measured with another number of images than"
                 f" {self.count}, or by another classifier than {self.references.classifier.id}:"
@@ -56,26 +56,26 @@ class QualityCurve:
     def add(self, snapshot: Snapshot, save_snapshot) -> dict:
         """Measures the generator after an epoch.
 
-        The best epoch's snapshot is saved before the table says that it is the best, and the one
-        before it is removed after that. So whenever the process is killed, the best epoch in the
-        table has a snapshot; one that the user has asked for is never removed.
+        The snapshot of a new best epoch is saved before the table is written, and the previous one
+        is removed after that. So the best epoch in the table has a snapshot whenever the process is
+        killed. A snapshot that the user requested is never removed.
 
         Args:
-          snapshot: of the epoch; its files are there already if the user has asked for them.
+          snapshot: the generator of the epoch; its files exist if the user requested them.
           save_snapshot: called with the epoch if it is the best so far.
 
         Returns:
           The numbers of the new row of evaluation.csv.
         """
-        epoch, asked_for = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
+        epoch, requested = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
         row = as_row(evaluate_generator(snapshot, self.references, self.count))
         self.rows = [*(row for row in self.rows if row["epoch"] < epoch), row]
-        kept = {*self.run.snapshot_epochs(), epoch}
-        best = best_epoch([row for row in self.rows if row["epoch"] in kept])
-        # Recorded, as the same run may resume with other epochs to keep.
+        existing = {*self.run.snapshot_epochs(), epoch}
+        best = best_epoch([row for row in self.rows if row["epoch"] in existing])
+        # Recorded, as the run may resume with other `snapshot_epochs`.
         row["kept_as_best"] = int(epoch == best)
         for other in self.rows:
-            if other["epoch"] in asked_for:
+            if other["epoch"] in requested:
                 other["kept_as_best"] = 0
         if row["kept_as_best"]:
             save_snapshot(epoch)
@@ -98,10 +98,10 @@ def evaluate_run(
     data_dir=None,
     manual_dir=None,
 ) -> list[dict]:
-    """Measures every snapshot of a run, and writes the figures into its evaluation.csv.
+    """Measures every snapshot of a run, and writes the results into its evaluation.csv.
 
-    Rows of epochs whose generator is no longer kept stay. Where the new figures do not compare with
-    those, the table is left as it was, with a warning.
+    Rows of epochs without a snapshot stay in the table. If the new results cannot be compared with
+    them, the table is not changed, with a warning.
 
     Args:
       run_dir: folder of the run, which no other process may be training.
@@ -109,7 +109,7 @@ def evaluate_run(
       count, seed, data_dir, manual_dir: as for `evaluate_snapshot`.
 
     Returns:
-      What `evaluate_snapshot` returns for each, in order of the epochs.
+      A list of what `evaluate_snapshot` returns, in the order of the epochs.
 
     Raises:
       UserError: as for `evaluate_snapshot`; or there is no snapshot, or evaluation.csv is damaged.
@@ -118,21 +118,21 @@ def evaluate_run(
     run = RunDir(run_dir)
     config, _ = run.read_config()
     if not (epochs := run.snapshot_epochs()):
-        raise UserError(f"{run.snapshots} holds no snapshot yet")
+        raise UserError(f"{run.snapshots} contains no snapshot yet")
     with run.locked():
         rows = {row["epoch"]: row for row in run.read_evaluation()}
-        references = load_references(at(config, data_dir, manual_dir))
+        references = load_references(with_data_folders(config, data_dir, manual_dir))
         lost = [row for epoch, row in rows.items() if epoch not in epochs]
         reason = None
         if config.ema_decay and not averaged:
             reason = "it is of the averaged generator"
-        elif not _alike(lost, count, references.classifier.id):
+        elif not _are_comparable(lost, count, references.classifier.id):
             reason = (
                 "it has epochs that cannot be measured again, with another number of images or by"
                 " another classifier"
             )
         if reason:
-            warnings.warn(f"{run.evaluation_path} is left as it is: {reason}")
+            warnings.warn(f"{run.evaluation_path} is not changed: {reason}")
         results = []
         for epoch in console.bar(epochs, "epochs"):
             snapshot = load_snapshot(run_dir, epoch, averaged)
@@ -146,17 +146,14 @@ def evaluate_run(
 
 
 def as_row(result: dict) -> dict:
-    """Returns a result as a row of evaluation.csv: each class share by itself."""
+    """Returns a result as a row of evaluation.csv, with a column for each class share."""
     shares = {f"share_{index}": share for index, share in enumerate(result["class_shares"])}
-    single = {name: value for name, value in result.items() if not isinstance(value, list)}
-    return single | shares | {"memorised": int(result["memorised"])}
+    scalars = {name: value for name, value in result.items() if not isinstance(value, list)}
+    return scalars | shares | {"memorised": int(result["memorised"])}
 
 
-def _alike(rows, count, classifier):
-    """Tells whether figures of a count and a classifier compare with those of rows.
-
-    Version 2.0 did not record the classifier.
-    """
+def _are_comparable(rows, count, classifier):
+    """Returns whether rows have this count and classifier; version 2.0 recorded no classifier."""
     return all(
         row.get("images") == count and row.get("classifier") in (None, classifier) for row in rows
     )

@@ -1,4 +1,4 @@
-"""Measures of two sets of features."""
+"""Distances between two sets of features, and other comparisons of them."""
 
 import numpy as np
 import scipy.linalg
@@ -6,16 +6,16 @@ import scipy.stats
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-_NEIGHBOURS = 5  # of density and coverage, as in the paper; also of strangeness
-_BLOCK = 1000  # most samples in each estimate of KID
-_BLOCKS = 10  # fewest estimates of KID, whose scatter gives the standard error
-_FEWEST = 10  # samples of each kind in a cell that are worth a comparison
+_NEIGHBOURS = 5  # for density and coverage, as in the paper, and for strangeness
+_MAX_BLOCK = 1000  # samples in each estimate of KID
+_MIN_BLOCKS = 10  # estimates of KID, whose scatter gives the standard error
+_MIN_CELL = 10  # samples of both kinds for a comparison within a cell
 
 
 def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
-    """Fréchet distance between the Gaussians that have the mean and covariance of two sets.
+    """Computes the Fréchet distance between Gaussians with the moments of two sets.
 
-    It grows as the sets get smaller, so compare only sets of equal size.
+    It is larger for smaller sets, so compare only sets of equal size.
 
     Args:
       features, others: `[count, dimensions]`, more samples than dimensions.
@@ -28,7 +28,7 @@ def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
     means = [np.mean(values, axis=0, dtype=np.float64) for values in (features, others)]
     covariances = [np.cov(values.astype(np.float64), rowvar=False) for values in (features, others)]
     covariances = [np.atleast_2d(covariance) for covariance in covariances]
-    # Of a product of two covariances the eigenvalues are real and not negative, up to rounding.
+    # The eigenvalues of a product of two covariances are real and not negative, up to rounding.
     eigenvalues = scipy.linalg.eigvals(covariances[0] @ covariances[1]).real
     root_trace = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
     distance = np.sum((means[0] - means[1]) ** 2)
@@ -37,19 +37,19 @@ def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
 
 
 def kernel_distance(features: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    """Unbiased squared maximum mean discrepancy with a cubic kernel, and its standard error.
+    """Estimates the squared maximum mean discrepancy with a cubic kernel, without bias.
 
     Args:
-      features, others: `[count, dimensions]`, at least 20 of each.
+      features, others: `[count, dimensions]`, at least 20 samples each.
 
     Returns:
-      The mean over ten or more disjoint blocks of up to 1,000 samples, which is 0 on average for
-      two sets of one distribution and may be below; and the standard error of that mean.
+      The mean over ten or more disjoint blocks of up to 1,000 samples, and its standard error. The
+      mean can be negative: for two sets of the same distribution its expectation is 0.
 
     Source: Bińkowski et al. 2018, "Demystifying MMD GANs", there with other features.
     """
     count = min(len(features), len(others))
-    blocks = max(_BLOCKS, count // _BLOCK)
+    blocks = max(_MIN_BLOCKS, count // _MAX_BLOCK)
     values = [
         _kernel_distance(block.astype(np.float64), other.astype(np.float64))
         for block, other in zip(
@@ -63,7 +63,7 @@ def _kernel_distance(x, y):
     def kernel(a, b):
         return (a @ b.T / a.shape[1] + 1) ** 3
 
-    def mean_of_pairs(values):  # of different samples
+    def mean_of_pairs(values):  # pairs of different samples
         return (values.sum() - np.trace(values)) / (len(values) * (len(values) - 1))
 
     within = mean_of_pairs(kernel(x, x)) + mean_of_pairs(kernel(y, y))
@@ -71,21 +71,22 @@ def _kernel_distance(x, y):
 
 
 def density_and_coverage(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """How far generated samples lie where real ones are dense, and how many real ones they reach.
+    """Computes density and coverage of generated samples.
 
-    Each real sample has a ball that reaches to its fifth nearest real neighbour.
+    Both count generated samples in balls around the real samples, whose radius is the distance to
+    the fifth nearest real neighbour.
 
     Args:
-      real, generated: `[count, dimensions]`, more than 5 real ones.
+      real, generated: `[count, dimensions]`, with more than 5 real samples.
 
     Returns:
-      Density: in how many balls a generated sample lies on average, over 5; 1 for real samples, and
-      more where generated ones crowd in the middle. Coverage: the share of balls with a generated
-      sample in it, from 0 to 1.
+      Density: the mean number of balls that contain a generated sample, divided by 5. It is 1 for
+      real samples, and higher if generated samples crowd where real ones are dense. Coverage: the
+      share of balls that contain a generated sample, from 0 to 1.
 
     Source: Naeem et al. 2020, "Reliable fidelity and diversity metrics for generative models".
     """
-    # Every sample is its own nearest neighbour.
+    # One more neighbour, since every sample is its own nearest neighbour.
     nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS + 1, algorithm="brute").fit(real)
     radii = nearest.kneighbors(real)[0][:, -1]
     inside = np.zeros(len(real), np.int64)
@@ -99,47 +100,47 @@ def density_and_coverage(real: np.ndarray, generated: np.ndarray) -> tuple[float
 
 
 def nearest(samples: np.ndarray, reference: np.ndarray, count: int = 1):
-    """Returns distances and indices of the nearest references: each `[samples, count]`."""
+    """Returns the distances and indices of the nearest references: `[samples, count]` each."""
     return NearestNeighbors(n_neighbors=count, algorithm="brute").fit(reference).kneighbors(samples)
 
 
 def copying_score(generated, generated_cells, test, test_cells) -> float:
-    """Whether generated samples lie nearer to the training samples than test samples do.
+    """Tests whether generated samples are nearer to the training samples than test samples are.
 
     Args:
       generated, test: `[count]`, distances to the nearest training sample.
-      generated_cells, test_cells: `[count]` int, in which part of the space each lies; only
-        samples of one part are compared.
+      generated_cells, test_cells: `[count]` int, the part of the space that each sample is in; only
+        samples in the same part are compared.
 
     Returns:
-      The mean over parts of the Mann-Whitney statistic in units of its standard deviation, each
-      part weighed by its test samples: about 0 for fresh samples of the same distribution, below
-      -3 where there are copies, above 0 where samples are off what was trained on.
+      The mean over the parts of the Mann-Whitney statistic in standard deviations, weighted by the
+      numbers of test samples. It is about 0 for new samples of the same distribution, below -3 for
+      copies, and above 0 for samples far from the training samples.
 
     Source: Meehan et al. 2020, "A non-parametric test to detect data-copying in generative models".
     """
     scores, weights = [], []
     for cell in np.unique(test_cells):
-        ours, theirs = generated[generated_cells == cell], test[test_cells == cell]
-        n, m = len(ours), len(theirs)
-        if min(n, m) < _FEWEST:
+        generated_in, test_in = generated[generated_cells == cell], test[test_cells == cell]
+        n, m = len(generated_in), len(test_in)
+        if min(n, m) < _MIN_CELL:
             continue
-        statistic = scipy.stats.mannwhitneyu(ours, theirs).statistic
+        statistic = scipy.stats.mannwhitneyu(generated_in, test_in).statistic
         scores.append((statistic - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
         weights.append(m)
     return float(np.average(scores, weights=weights)) if scores else 0.0
 
 
 def strangeness(features: np.ndarray, train_features: np.ndarray) -> np.ndarray:
-    """How far each image is from all that a classifier has learned to name.
+    """Measures how far each image is from the images that a classifier was trained on.
 
     Args:
       features: `[count, dimensions]`.
-      train_features: of the images that the classifier was trained on.
+      train_features: `[train_count, dimensions]`, those of the classifier's training images.
 
     Returns:
-      `[count]`, the distance between the direction of an image's features and that of the fifth
-      nearest training image, from 0 to 2.
+      `[count]`, the distance between the directions of an image's features and of those of the
+      fifth nearest training image, from 0 to 2.
 
     Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors".
     """

@@ -1,17 +1,17 @@
-"""Variety: how much images differ from each other, without any classifier."""
+"""Variety: a measure without a classifier of how much images differ from each other."""
 
 import numpy as np
 
 from gan_tf import data
 
-COUNT = 256  # images that it is measured on
+COUNT = 256  # images
 
 
 def variety(images: np.ndarray) -> float:
-    """Mean root-mean-square distance between pairs of images.
+    """Computes the mean root-mean-square distance between two images.
 
-    It is near 0 if a generator makes the same image again and again, whatever its losses are.
-    Different images of Fashion-MNIST are at 0.81 on average.
+    It is near 0 if a generator makes the same image again and again, whatever its losses are. It is
+    0.81 for the images of Fashion-MNIST.
 
     Args:
       images: `[count, height, width, 1]` float in [-1, 1], count >= 2.
@@ -29,10 +29,10 @@ def variety(images: np.ndarray) -> float:
 
 
 def real_variety(images: np.ndarray) -> float:
-    """Variety of a data set's training images, which a generator should approach.
+    """Computes the variety of training images, which a generator should approach.
 
     Args:
-      images: `[count, 28, 28, 1]` uint8, of which 256 are chosen at random, always the same ones.
+      images: `[count, 28, 28, 1]` uint8, of which the same 256 are used each time.
 
     Returns:
       As `variety`; 0 for a single image.
@@ -42,14 +42,13 @@ def real_variety(images: np.ndarray) -> float:
 
 
 def generator_variety(snapshot) -> float:
-    """Returns the variety of 256 images from a generator, the same ones for each epoch of a run.
+    """Computes the variety of 256 images of a generator, with the same noise for each epoch.
 
     Args:
-      snapshot: a `Snapshot`; its images are drawn from a noise of their own, by the run's seed.
+      snapshot: a `Snapshot`.
     """
-    # Here, as a report needs no TensorFlow.
-    from gan_tf.noise import VARIETY_NOISE_INDEX, make_noise
+    from gan_tf.noise import VARIETY_NOISE_INDEX, generate, make_noise  # not for the report
 
     config = snapshot.config
     noise = make_noise(COUNT, config.latent_dim, config.seed, VARIETY_NOISE_INDEX)
-    return variety(snapshot.generator(noise, training=False).numpy())
+    return variety(generate(snapshot.generator, noise))

@@ -38,8 +38,8 @@ def test_a_classifier_is_trained_once_and_then_read(data_dir):
     assert classifier.id == record["id"] == f"synthetic-{record['sha256'][:8]}"
     assert classifier.class_names == record["class_names"] == list(CLASSES)
     images, labels = data.load_labelled(config, "test")
-    features, found = classifier(data.scaled(images))
-    assert classifier.test_accuracy == np.mean(found == labels) > 0.3
+    features, predicted = classifier(data.scaled(images))
+    assert classifier.test_accuracy == np.mean(predicted == labels) > 0.3
     assert features.shape == (1000, 64)
     train_images, _ = data.load_labelled(config, "train")
     features, _ = classifier(data.scaled(train_images))
@@ -47,12 +47,12 @@ def test_a_classifier_is_trained_once_and_then_read(data_dir):
 
 
 @pytest.fixture
-def kept(data_dir, tmp_path):
-    """A copy of the classifier's two files; the path of its weights."""
-    config = TrainConfig(dataset="synthetic", data_dir=data_dir)
+def weights_path(data_dir, tmp_path):
+    """The path of the weights in a copy of the classifier's two files."""
+    path = classifier_path(TrainConfig(dataset="synthetic", data_dir=data_dir))
     for suffix in (".npz", ".json"):
-        shutil.copy(classifier_path(config).with_suffix(suffix), tmp_path)
-    return tmp_path / classifier_path(config).name
+        shutil.copy(path.with_suffix(suffix), tmp_path)
+    return tmp_path / path.name
 
 
 def change_record(path, **changes):
@@ -60,12 +60,12 @@ def change_record(path, **changes):
     path.with_suffix(".json").write_text(json.dumps(record | changes))
 
 
-def pipe(path):
+def replace_by_pipe(path):
     path.unlink()
     os.mkfifo(path)
 
 
-ANY_DAMAGE = [truncate, flip_a_bit, pipe, Path.unlink]
+ANY_DAMAGE = [truncate, flip_a_bit, replace_by_pipe, Path.unlink]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")
@@ -73,7 +73,7 @@ ANY_DAMAGE = [truncate, flip_a_bit, pipe, Path.unlink]
     "damage",
     [
         *ANY_DAMAGE,
-        lambda path: pipe(path.with_suffix(".json")),
+        lambda path: replace_by_pipe(path.with_suffix(".json")),
         lambda path: path.with_suffix(".json").write_text("[" * 100_000),
         lambda path: path.with_suffix(".json").write_text("[1]"),
         lambda path: change_record(path, id="x/../../../victim/evil"),
@@ -82,16 +82,17 @@ ANY_DAMAGE = [truncate, flip_a_bit, pipe, Path.unlink]
         lambda path: change_record(path, test_accuracy=None),
     ],
 )
-def test_a_damaged_or_foreign_classifier_is_refused_by_name(kept, damage):
-    damage(kept)
-    with pytest.raises(UserError, match=f"{kept.name} or the .json beside it is missing or damag"):
-        read_classifier(kept)
+def test_a_damaged_or_foreign_classifier_is_refused_by_name(weights_path, damage):
+    damage(weights_path)
+    message = f"{weights_path.name} or the .json beside it is missing or damaged"
+    with pytest.raises(UserError, match=message):
+        read_classifier(weights_path)
 
 
 def test_what_cannot_be_kept_is_computed_and_warned_of_once(tmp_path, monkeypatch):
-    """As in a classroom, where the data folder is read-only."""
+    """For example in a classroom with a read-only data folder."""
     config = TrainConfig(dataset="synthetic", data_dir=tmp_path)
-    (tmp_path / "gan_tf").write_text("a file, as root may write anywhere")
+    (tmp_path / "gan_tf").write_text("a file, because root could write to any folder")
     monkeypatch.setattr(module.data.synthetic, "COUNT", 600)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("default")
@@ -127,7 +128,8 @@ def test_damaged_features_are_computed_again(data_dir, tmp_path, damage):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a pipe cannot be replaced
         np.testing.assert_array_equal(training_features(classifier, images, tmp_path), features)
-    if damage is not pipe:
+    if damage is not replace_by_pipe:
         assert path.read_bytes() == content
-        unable = dataclasses.replace(classifier, model=None)  # so that they can only be read
-        np.testing.assert_array_equal(training_features(unable, images, tmp_path), features)
+        without_model = dataclasses.replace(classifier, model=None)  # can only read the cache
+        again = training_features(without_model, images, tmp_path)
+        np.testing.assert_array_equal(again, features)

@@ -22,7 +22,7 @@ from gan_tf.system.errors import RunFailed, UserError
 FLAGS = ["--dataset=synthetic", "--snapshot-epochs=1"]
 SHORT = [*FLAGS, "--max-images=48", "--batch-size=6"]  # 8 steps per epoch
 
-# train.py, in a process with something special.
+# train.py, in a process with a change.
 _PROGRAM = """
 import os, sys
 from gan_tf.cli import main
@@ -75,7 +75,9 @@ def free_addresses(count, host="127.0.0.1"):
 class Workers:
     """The processes of one run; `with` ends those that a failed test leaves behind.
 
-    Some have something special, by their index; some are not started.
+    Args:
+      special: code that changes a process, by its index.
+      without: indices of workers that are not started.
     """
 
     def __init__(self, folder, count, *arguments, addresses=None, special=None, without=()):
@@ -162,7 +164,7 @@ def weights(folder, step):
     }
 
 
-# ----------------------------------------------------------------- who the workers are
+# --------------------------------------------------------------- addresses of the workers
 
 
 def tf_config(*workers, index="0", kind="worker", **jobs):
@@ -239,7 +241,7 @@ def test_a_worker_that_never_comes_is_named():
 
 
 def test_a_worker_stays_at_its_address_until_all_have_reached_it():
-    """Otherwise the others wait for one that went on and was killed."""
+    """Otherwise the others would wait for one that continued and was killed."""
     everyone = free_addresses(2)
     with socket.create_server(split(everyone[1])):
         with pytest.raises(RunFailed, match=f"for a worker that has not reached {everyone[0]}"):
@@ -268,7 +270,7 @@ def test_fifty_steps_of_two_workers_equal_those_of_one_process(tmp_path):
     train(tmp_path / "one", 1, *flags)
     addresses = free_addresses(2, "[::1]" if os.path.exists("/proc/net/if_inet6") else "127.0.0.1")
     workers = train(tmp_path / "two", 2, *flags, addresses=addresses)
-    # As far as rounding alone drives it: by 4e-3 in step 50 of one process, with oneDNN on or off.
+    # Rounding alone, with oneDNN on or off, changes step 50 of one process by 4e-3.
     assert_close(tmp_path / "two", tmp_path / "one", first=1e-6, later=5e-3)
     # Worker 0 alone writes and reports.
     assert any("epoch 50/50" in line for line in workers.lines(0))
@@ -309,7 +311,7 @@ def test_two_devices_equal_one_even_without_a_share_and_twice_in_a_process(tmp_p
 
 @pytest.mark.campaign
 def test_one_process_resumes_with_four_and_back(tmp_path):
-    flags = [*SHORT, "--max-images=44"]  # the last batch of 2: workers 2 and 3 have no share of it
+    flags = [*SHORT, "--max-images=44"]  # the last batch has 2 images, for workers 0 and 1
     train(tmp_path / "one", 1, *flags, "--epochs=3")
     folder = tmp_path / "changing"
     train(folder, 1, *flags, "--epochs=1")
@@ -324,7 +326,7 @@ def test_one_process_resumes_with_four_and_back(tmp_path):
 
 @pytest.mark.campaign
 def test_bad_days_of_two_workers_change_no_bit(tmp_path):
-    """Kill -9 of worker 0; a pause of it; worker 1 stands still; Ctrl-C; SIGTERM; then the end."""
+    """Worker 0 is killed, then paused; worker 1 is suspended; Ctrl-C; SIGTERM; then the end."""
     folder, flags = tmp_path / "bad days", [*SHORT, "--epochs=6"]
     train(tmp_path / "undisturbed", 2, *flags)
 

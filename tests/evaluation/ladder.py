@@ -1,8 +1,8 @@
-"""Images that are bad in a known way, and what the measures say of each.
+"""Images with known faults, and the scores of each.
 
     python tests/evaluation/ladder.py DATA_DIR
 
-prints the table of docs/evaluation.md; DATA_DIR is where TFDS has prepared Fashion-MNIST.
+prints the table of docs/evaluation.md; DATA_DIR is a folder with Fashion-MNIST from TFDS.
 """
 
 import sys
@@ -18,7 +18,7 @@ _SHOWN = ["fcd", "kid", "density", "coverage", "unclaimed_share", "memorisation_
 
 
 def rungs(references: References, count: int) -> dict:
-    """Returns `[count, 28, 28, 1]` float32 in [-1, 1] by what is wrong with them."""
+    """Returns arrays `[count, 28, 28, 1]`, float32 in [-1, 1], by the name of their fault."""
     train = scaled(references.train_images[:count])
     test = scaled(references.test_images)
     random = np.random.default_rng(0)
@@ -48,9 +48,8 @@ def rungs(references: References, count: int) -> dict:
 
 
 def measure(references: References, count: int = COUNT) -> dict:
-    """Returns what `evaluate` says of each rung."""
-    bad = rungs(references, count)
-    return {name: evaluate(images, references) for name, images in bad.items()}
+    """Returns the result of `evaluate` for each rung."""
+    return {name: evaluate(images, references) for name, images in rungs(references, count).items()}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ COUNT = 1000
 
 @pytest.fixture(scope="module")
 def ranked(references):
-    """Four generators that nobody has trained, and their figures, the lowest FCD first."""
+    """Four untrained generators with their results, the lowest FCD first."""
+    tf.keras.utils.set_random_seed(0)
     config = TrainConfig(dataset="synthetic")
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     snapshots = []
@@ -36,12 +37,15 @@ def ranked(references):
     results = [evaluate_generator(each, references, COUNT) for each in snapshots]
     fcd = [result["fcd"] for result in results]
     assert np.diff(sorted(fcd)).min() > 0.01
-    return [(snapshots[place], results[place]) for place in np.argsort(fcd)]
+    return [(snapshots[index], results[index]) for index in np.argsort(fcd)]
 
 
 @pytest.fixture
 def make_curve(references, ranked, tmp_path, monkeypatch):
-    """Begins, or resumes, the curve of a run in the same folder; no generator is measured twice."""
+    """Returns a function that starts or resumes the curve of a run in the same folder.
+
+    The known results of the generators are used, to save time.
+    """
     monkeypatch.setattr(module, "load_references", lambda _: references)
     measured = {id(snapshot.generator): result for snapshot, result in ranked}
 
@@ -76,8 +80,8 @@ def finish(curve, epoch, generator):
 def test_the_best_epoch_is_kept_whenever_the_process_is_killed(
     ranked, make_curve, monkeypatch, killed_after
 ):
-    """In the second epoch, which is the best one: after each thing that is written."""
-    by_epoch = dict(enumerate([ranked[place] for place in (2, 0, 3, 1)], start=1))
+    """In the second epoch, which is the best one, after each kind of file."""
+    by_epoch = dict(enumerate([ranked[rank] for rank in (2, 0, 3, 1)], start=1))
     finish(make_curve(), 1, by_epoch[1])
     if killed_after:
         curve = make_curve()
@@ -111,7 +115,7 @@ def test_the_best_epoch_is_kept_whenever_the_process_is_killed(
 
 
 def test_a_snapshot_that_was_asked_for_stays_though_a_later_epoch_is_better(ranked, make_curve):
-    """By an earlier command, as its last epoch; or by a later one, which may ask for the best."""
+    """By an earlier command, as its last epoch, or by a later one, also for the best epoch."""
     best, second, third, fourth = ranked
     finish(make_curve(epochs=1), 1, fourth)
     finish(make_curve(), 2, third)
@@ -129,11 +133,7 @@ def test_evaluating_a_run_measures_every_snapshot(run_copy, data_dir, in_process
     run, text = RunDir(run_copy), "\n\n".join(map(as_text, results)) + "\n"
     with open(run.evaluation_path, newline="") as file:
         table = list(csv.DictReader(file))
-    assert [(row["epoch"], row["images"]) for row in table] == [
-        ("1", "1000"),
-        ("2", "1000"),
-        ("3", "1000"),
-    ]
+    assert [(row["epoch"], row["images"]) for row in table] == [(e, "1000") for e in "123"]
     history = run.read_history()
     for row, result, trained in zip(table, results, history, strict=True):
         shares = [row.pop(f"share_{index}") for index in range(6)]
@@ -143,14 +143,13 @@ def test_evaluating_a_run_measures_every_snapshot(run_copy, data_dir, in_process
         del result["class_names"]
         assert {name: float(cell) for name, cell in row.items()} == result
         assert result["variety"] == pytest.approx(trained["variety"])
-    assert [row["fcd"] for row in read_run(run_copy).evaluation] == [
-        result["fcd"] for result in results
-    ]
+    fcd = [result["fcd"] for result in results]
+    assert [row["fcd"] for row in read_run(run_copy).evaluation] == fcd
     assert run.best_evaluated_epoch() == run.best_kept_epoch()
     assert run.quality_path.stat().st_size > 1000
     before = contents(run_copy)
-    asked = ["--run-dir", run_copy, "--all-epochs", "--count=1000", "--seed=1"]
-    finished = in_process("evaluate", *asked, "--data-dir", data_dir)
+    flags = ["--all-epochs", "--count=1000", "--seed=1", "--data-dir", data_dir]
+    finished = in_process("evaluate", "--run-dir", run_copy, *flags)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, text, "")
     assert contents(run_copy) == before
 
@@ -163,28 +162,25 @@ def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, refere
     run.write_evaluation([*lost, {"epoch": 3, "images": 10_000, "fcd": 1.0, "kept_as_best": 1}])
     (result,) = evaluate_run(run_copy, COUNT, data_dir=data_dir)
     rows = run.read_evaluation()
-    assert [(row["epoch"], row["images"], row["fcd"]) for row in rows] == [
-        (1, 1000, 9.0),
-        (2, 1000, 9.0),
-        (3, 1000, result["fcd"]),
-    ]
+    found = [(row["epoch"], row["images"], row["fcd"]) for row in rows]
+    assert found == [(1, 1000, 9.0), (2, 1000, 9.0), (3, 1000, result["fcd"])]
     assert (rows[0]["fcd_floor"], rows[2]["kept_as_best"]) == (0.5, 1)
     assert (rows[0]["classifier"], rows[2]["classifier"]) == (None, references.classifier.id)
 
     before = run.evaluation_path.read_bytes()
-    with pytest.warns(UserWarning, match="is left as it is: .* another number of images"):
+    with pytest.warns(UserWarning, match="is not changed: .* another number of images"):
         (other,) = evaluate_run(run_copy, COUNT + 1, data_dir=data_dir)
     assert other["images"] == COUNT + 1
     config, environment = run.read_config()
     run.write_config(dataclasses.replace(config, ema_decay=0.5), environment)
-    with pytest.warns(UserWarning, match="is left as it is: it is of the averaged generator"):
+    with pytest.warns(UserWarning, match="is not changed: it is of the averaged generator"):
         evaluate_run(run_copy, COUNT, averaged=False, data_dir=data_dir)
     assert run.evaluation_path.read_bytes() == before
 
 
 @pytest.fixture
 def few_images(monkeypatch):
-    """Training measures with 1,000 images, in place of 10,000."""
+    """Training evaluates 1,000 images instead of 10,000."""
     monkeypatch.setattr(QualityCurve.__init__, "__defaults__", (COUNT,))
 
 
@@ -194,8 +190,8 @@ def test_training_measures_its_epochs_and_resumes_its_table(
     run = RunDir(tmp_path / "run")
 
     def train(epochs):
-        kept = ["--snapshot-epochs=1", "--evaluate-every=1", f"--data-dir={data_dir}"]
-        return [*small(run.path), f"--epochs={epochs}", *kept]
+        flags = ["--snapshot-epochs=1", "--evaluate-every=1", f"--data-dir={data_dir}"]
+        return [*small(run.path), f"--epochs={epochs}", *flags]
 
     finished = in_process(*train(1))
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -231,14 +227,14 @@ def test_training_measures_its_epochs_and_resumes_its_table(
     assert run.snapshot_epochs() == [1, 2]
 
 
-def test_the_best_epoch_is_the_best_one_that_can_be_drawn(run_copy, in_process):
+def test_the_best_epoch_is_the_best_one_with_a_snapshot(run_copy, in_process):
     run = RunDir(run_copy)
     run.write_evaluation([{"epoch": epoch, "fcd": fcd} for epoch, fcd in [(1, 3), (2, 1), (3, 2)]])
     finished = in_process("sample", "--run-dir", run_copy, "--epoch=best")
     assert finished.stdout.endswith("64 images from epoch 2\n") and finished.stderr == ""
     checkpoints.remove_snapshot(run, 2)  # as version 2.0 did not keep it
     assert (run.best_evaluated_epoch(), run.best_kept_epoch()) == (2, 3)
-    with pytest.warns(UserWarning, match="epoch 2 was better than epoch 3, but is not kept"):
+    with pytest.warns(UserWarning, match="epoch 2 was better than epoch 3, but has no snapshot"):
         finished = in_process("sample", "--run-dir", run_copy, "--epoch=best")
     assert finished.stdout.endswith("64 images from epoch 3\n")
 
@@ -248,8 +244,8 @@ def test_the_best_epoch_is_the_best_one_that_can_be_drawn(run_copy, in_process):
 def test_kill_9_before_or_after_the_table_loses_no_best_epoch(data_dir, tmp_path, launcher, name):
     """The process is killed as it puts a file in place; then the same command resumes."""
     run = RunDir(tmp_path / "run")
-    measured = ["--snapshot-epochs=2", "--epochs=2", "--evaluate-every=1"]
-    asked = [*small(run.path), *measured, f"--data-dir={data_dir}"]
+    flags = ["--snapshot-epochs=2", "--epochs=2", "--evaluate-every=1", f"--data-dir={data_dir}"]
+    arguments = [*small(run.path), *flags]
     few_images = f"""
 from gan_tf.data import synthetic
 from gan_tf.evaluation.curve import QualityCurve
@@ -263,10 +259,10 @@ def kill(event, arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(kill)
 """
-    assert launcher.run(*asked, prelude=few_images + kill).returncode == -signal.SIGKILL
+    assert launcher.run(*arguments, prelude=few_images + kill).returncode == -signal.SIGKILL
     assert run.snapshot_epochs() == [1] and run.checkpoint_steps() == [0]
     assert run.best_evaluated_epoch() == (1 if name == "quality.png" else None)
-    assert launcher.run(*asked, prelude=few_images).returncode == 0
+    assert launcher.run(*arguments, prelude=few_images).returncode == 0
     assert [row["epoch"] for row in run.read_evaluation()] == [1, 2]
     best = run.best_evaluated_epoch()
     assert run.best_kept_epoch() == best and run.snapshot_epochs() == sorted({best, 2})

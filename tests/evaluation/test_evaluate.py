@@ -15,15 +15,11 @@ from gan_tf.run.rundir import RunDir
 
 
 def test_every_figure_is_what_it_says(small_run, data_dir, references):
-    """Each one by its definition, from the images and the classifier; see `metrics` for those."""
+    """Computes each one by its definition from the images, the classifier and `metrics`."""
     snapshot = load_snapshot(small_run, epoch=2)
     images, classifier = snapshot.sample(1000, seed=3), references.classifier
     features, labels = classifier(images)
-    real, real_features, real_labels = (
-        references.test_images,
-        references.test_features,
-        references.test_labels,
-    )
+    real_features, real_labels = references.test_features, references.test_labels
     train_features = references.train_features
     chosen = train_features[np.random.default_rng(3).permutation(len(train_features))[:1000]]
     shares = [np.mean(labels == index) for index in range(6)]
@@ -58,7 +54,7 @@ def test_every_figure_is_what_it_says(small_run, data_dir, references):
         "memorised": score < -3,
         "memorisation_score": score,
         "variety": RunDir(small_run).read_history()[1]["variety"],
-        "variety_floor": variety(data.scaled(real[:256])),
+        "variety_floor": variety(data.scaled(references.test_images[:256])),
     }
     result = evaluate_snapshot(snapshot, 1000, seed=3, data_dir=data_dir)
     assert result.keys() == expected.keys()
@@ -80,29 +76,29 @@ def test_every_figure_is_what_it_says(small_run, data_dir, references):
 
 
 def test_the_command_prints_the_same_object_each_time(small_run, data_dir, in_process, tmp_path):
-    """Of a run's latest snapshot, of another, and of the same images in a file."""
-    where = ["--count=1000", "--data-dir", data_dir, "--json"]
-    asked = ["evaluate", "--run-dir", small_run, *where]
-    finished = [in_process(*asked, *more) for more in ([], ["--epoch=3"], ["--epoch=1"])]
+    """For the latest snapshot of a run, for another one, and for the same images in a file."""
+    flags = ["--count=1000", "--data-dir", data_dir, "--json"]
+    arguments = ["evaluate", "--run-dir", small_run, *flags]
+    finished = [in_process(*arguments, *more) for more in ([], ["--epoch=3"], ["--epoch=1"])]
     assert [(each.returncode, each.stderr) for each in finished] == [(0, "")] * 3
     latest, third, first = (json.loads(each.stdout) for each in finished)
     assert latest == third == evaluate_snapshot(load_snapshot(small_run), 1000, data_dir=data_dir)
     assert (third["epoch"], first["epoch"]) == (3, 1) and third["fcd"] != first["fcd"]
 
     np.save(tmp_path / "images.npy", load_snapshot(small_run).sample(1000))
-    asked = ["evaluate", "--images", tmp_path / "images.npy", "--dataset=synthetic"]
-    of_file = json.loads(in_process(*asked, "--data-dir", data_dir, "--json").stdout)
-    del third["epoch"], third["variety"], of_file["variety"]  # of other images than those of a run
+    arguments = ["evaluate", "--images", tmp_path / "images.npy", "--dataset=synthetic"]
+    of_file = json.loads(in_process(*arguments, "--data-dir", data_dir, "--json").stdout)
+    del third["epoch"], third["variety"], of_file["variety"]  # a run uses other images for variety
     assert of_file == third
 
 
 def test_evaluate_of_the_pretrained_generator(prepared, in_process):
     data_dir, _ = prepared
-    asked = ["evaluate", "--pretrained", "--count", "1000", "--data-dir", data_dir]
-    result = json.loads(in_process(*asked, "--json").stdout)
+    arguments = ["evaluate", "--pretrained", "--count", "1000", "--data-dir", data_dir]
+    result = json.loads(in_process(*arguments, "--json").stdout)
     assert (result["epoch"], result["images"]) == (50, 1000)
     assert result["classifier"] == "fashion_mnist-f13183bf"
-    assert in_process(*asked).stdout == evaluate.as_text(result) + "\n"
+    assert in_process(*arguments).stdout == evaluate.as_text(result) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +138,7 @@ def test_images_are_read_in_any_of_their_forms(tmp_path):
     [
         (np.zeros([2000, 28, 27], np.uint8), r"shape \[2000, 28, 27\]"),
         (np.zeros([2000, 28, 28, 3], np.uint8), r"shape \[2000, 28, 28, 3\]"),
-        (np.zeros([999, 28, 28], np.uint8), "holds 999 images; needed are at least 1000"),
+        (np.zeros([999, 28, 28], np.uint8), "contains 999 images, but must have 1000"),
         (np.zeros([2000, 28, 28], np.int64), "int64"),
         (np.ones([2000, 28, 28], np.uint8), "no value above 1; uint8 must be in .0, 255."),
         (np.full([2000, 28, 28], 255.0), "from 255 to 255"),
@@ -169,61 +165,37 @@ def test_what_is_not_one_array_is_refused(tmp_path):
             evaluate.read_images(tmp_path / name)
 
 
-@pytest.fixture(scope="module")
-def results(real_data_dir):
-    """What is said of each kind of bad images; fewer than in docs/evaluation.md, to save time."""
-    return ladder.measure(evaluate.load_references(TrainConfig(data_dir=real_data_dir)), 4000)
-
-
 @pytest.mark.real_data
 @pytest.mark.campaign
-def test_more_noise_is_farther_away(results):
+def test_bad_images_have_the_scores_that_their_faults_imply(real_data_dir):
+    """With fewer images than in docs/evaluation.md, to save time."""
+    references = evaluate.load_references(TrainConfig(data_dir=real_data_dir))
+    results = ladder.measure(references, 4000)
+
     real = results["training images"]
     assert real["fcd"] < 2 * real["fcd_floor"]
     assert abs(real["kid"]) < 4 * real["kid_std_error"]
-    for measure in ["fcd", "kid"]:
+    for measure in ["fcd", "kid"]:  # both rise with the noise
         values = [abs(real[measure])]
         values += [results[f"noise of {levels} grey levels"][measure] for levels in (16, 32, 64)]
         assert all(1.5 * low < high for low, high in zip(values, values[1:])), (measure, values)
 
-
-@pytest.mark.real_data
-@pytest.mark.campaign
-def test_blur_is_seen(results):
     blurred = results["blurred by 1 pixel"]
     assert blurred["fcd"] > 10 * blurred["fcd_floor"]
     assert blurred["density"] < blurred["density_floor"]
 
+    without_class = results["no sandals"]
+    assert without_class["class_shares"][without_class["class_names"].index("Sandal")] == 0
+    assert without_class["smallest_share"] == 0
+    assert without_class["class_distance"] == pytest.approx(0.1, abs=0.02)
+    assert without_class["fcd"] > 5 * without_class["fcd_floor"]
 
-@pytest.mark.real_data
-@pytest.mark.campaign
-def test_a_missing_class_is_seen(results):
-    result = results["no sandals"]
-    assert result["class_shares"][result["class_names"].index("Sandal")] == 0
-    assert result["smallest_share"] == 0
-    assert result["class_distance"] == pytest.approx(0.1, abs=0.02)
-    assert result["fcd"] > 5 * result["fcd_floor"]
+    collapsed = results["ten images, 1,000 times each"]
+    assert collapsed["coverage"] < 0.02 < 0.9 < collapsed["coverage_floor"]
 
-
-@pytest.mark.real_data
-@pytest.mark.campaign
-def test_collapse_is_seen(results):
-    result = results["ten images, 1,000 times each"]
-    assert result["coverage"] < 0.02 < 0.9 < result["coverage_floor"]
-
-
-@pytest.mark.real_data
-@pytest.mark.campaign
-def test_copies_of_training_images_are_flagged_and_fresh_images_are_not(results):
-    assert results["training images"]["memorised"]
-    assert results["half of them training images"]["memorised"]
+    assert real["memorised"] and results["half of them training images"]["memorised"]
     assert not results["test images"]["memorised"]
 
-
-@pytest.mark.real_data
-@pytest.mark.campaign
-def test_fragments_are_claimed_by_no_class(results):
-    """The threshold leaves 1 % of real test images unclaimed."""
     assert results["test images"]["unclaimed_share"] == pytest.approx(0.01, abs=1e-3)
     assert results["the right half missing"]["unclaimed_share"] > 0.2
     assert results["nothing but noise"]["unclaimed_share"] > 0.8

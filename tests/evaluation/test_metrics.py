@@ -7,7 +7,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def with_moments(mean, covariance, count=500):
-    """A sample whose mean and covariance are the given ones, exactly."""
+    """Returns samples with exactly this mean and covariance."""
     values = RANDOM.normal(size=[count, len(mean)])
     values -= values.mean(axis=0)
     values = values @ np.linalg.inv(np.linalg.cholesky(np.cov(values, rowvar=False))).T
@@ -26,7 +26,7 @@ def with_moments(mean, covariance, count=500):
 def test_frechet_distance_of_gaussians_is_the_closed_form(
     mean, variances, other_mean, other_variances
 ):
-    """Where covariances commute: |m - m'|^2 + sum (s - s')^2; also after a common rotation."""
+    """If covariances commute: |m - m'|^2 + sum (s - s')^2; also after a common rotation."""
     expected = np.sum((np.array(mean) - other_mean) ** 2)
     expected += np.sum((np.sqrt(variances) - np.sqrt(other_variances)) ** 2)
     first = with_moments(np.array(mean), np.diag(variances))
@@ -66,34 +66,24 @@ def test_kernel_distance_is_the_mean_over_pairs_and_then_over_ten_blocks():
 
 
 def test_kernel_distance_of_one_distribution_is_0_within_its_error():
-    """Over 12 pairs of samples the mean is 0, and the errors tell how far each is off."""
-    found = np.array(
-        [
-            metrics.kernel_distance(RANDOM.normal(size=[1000, 8]), RANDOM.normal(size=[1000, 8]))
-            for _ in range(12)
-        ]
-    )
-    values, errors = found.T
+    """Over 12 pairs of samples the mean is 0, and the scatter is that of the standard errors."""
+    pairs = RANDOM.normal(size=[12, 2, 1000, 8])
+    values, errors = np.transpose([metrics.kernel_distance(*pair) for pair in pairs])
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(12)
-    assert (values < 0).any()  # unbiased, so not every one is positive
+    assert (values < 0).any()  # unbiased, so not all are positive
     assert 0.5 < np.sqrt(np.mean(errors**2)) / values.std() < 2
-    shifted, _ = metrics.kernel_distance(
-        RANDOM.normal(size=[1000, 8]), RANDOM.normal(size=[1000, 8]) + 0.5
-    )
+    shifted, _ = metrics.kernel_distance(pairs[0, 0], pairs[0, 1] + 0.5)
     assert shifted > 10 * values.std()
 
 
 def test_density_and_coverage_by_hand():
-    """Real samples 0 to 9 on a line: balls reach to the fifth neighbour, 5 at the ends, 3 inside.
-
-    The radii are 5, 4, 3, 3, 3, 3, 3, 3, 4, 5.
-    """
+    """Real samples 0 to 9 on a line: the radii are 5, 4, 3, 3, 3, 3, 3, 3, 4, 5."""
     real = np.arange(10.0)[:, None]
-    # 0 lies in the balls of 0 (5), 1 (4), 2 (3), 3 (3): four of ten balls, and in none of the rest.
+    # 0 is in the balls around 0, 1, 2 and 3: four of ten.
     assert metrics.density_and_coverage(real, np.array([[0.0]])) == (4 / 5, 4 / 10)
-    # 4.5 lies in those of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9: distances 4.5, 3.5, 2.5, 1.5, .5, ...
+    # 4.5 is in all balls, with distances of 4.5, 3.5, 2.5, 1.5, 0.5, ...
     assert metrics.density_and_coverage(real, np.array([[4.5]])) == (10 / 5, 1.0)
-    # -6 is outside of all; with it the density is that of the two, and the coverage of the one.
+    # -6 is in no ball, which halves the density.
     both = np.array([[0.0], [-6.0]])
     assert metrics.density_and_coverage(real, both) == (4 / 10, 4 / 10)
 
@@ -107,9 +97,9 @@ def test_strangeness_is_the_distance_to_the_fifth_nearest_direction():
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
-def test_copies_are_told_from_fresh_samples():
-    """Fresh samples are as far from the training set as test samples are; copies are nearer."""
-    train, test, fresh = RANDOM.normal(size=[3, 2000, 4])
+def test_copies_are_distinguished_from_new_samples():
+    """New samples are as far from the training set as test samples are; copies are nearer."""
+    train, test, new = RANDOM.normal(size=[3, 2000, 4])
     cells = (test[:, 0] > 0).astype(int)
 
     def score(samples):
@@ -118,7 +108,7 @@ def test_copies_are_told_from_fresh_samples():
             distances[0], (samples[:, 0] > 0).astype(int), distances[1], cells
         )
 
-    assert abs(score(fresh)) < 3
+    assert abs(score(new)) < 3
     assert score(train) < -20
-    assert score(np.concatenate([train[:400], fresh[:1600]])) < -3  # a fifth are copies
-    assert score(fresh * 3) > 3
+    assert score(np.concatenate([train[:400], new[:1600]])) < -3  # a fifth are copies
+    assert score(new * 3) > 3

@@ -1,12 +1,12 @@
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from helpers import small
+from helpers import refusal, small
 from PIL import Image
 
 from gan_tf import UserError, load_snapshot, write_neighbours
 from gan_tf.data import load_images, scaled
-from gan_tf.evaluation.neighbours import draw_neighbours
+from gan_tf.evaluation.neighbours import neighbours_grid
 from gan_tf.run.images import PANEL_GAP, read_png
 
 CELL = 30 * 3  # pixels of an image and its gap, enlarged
@@ -14,7 +14,7 @@ CAPTION = 24
 
 
 def images_of(panel, columns):
-    """Cuts a panel without its caption into images as they were."""
+    """Cuts a panel without its caption into the images of each row."""
     small = panel[:-CAPTION:3, ::3]
     return [
         [small[30 * row + 2 :, 30 * column + 2 :][:28, :28] for column in range(columns)]
@@ -22,31 +22,31 @@ def images_of(panel, columns):
     ]
 
 
-def test_the_nearest_training_images_stand_beside_each_image():
+def test_the_nearest_training_images_are_beside_each_image():
     train = np.random.default_rng(0).integers(0, 256, [40, 28, 28, 1], np.uint8)
     copies = scaled(train[[7, 3]])
     features = np.array([[0.0], [9.0]]), np.arange(40.0)[:, None]
-    drawn = draw_neighbours(copies, train, features)
+    grid = neighbours_grid(copies, train, features)
     width = CELL + 6, 5 * CELL + 6, 5 * CELL + 6
-    assert drawn.shape == (2 * CELL + 6 + CAPTION, sum(width) + 2 * PANEL_GAP)
+    assert grid.shape == (2 * CELL + 6 + CAPTION, sum(width) + 2 * PANEL_GAP)
     first, second = np.cumsum(width)[:-1] + [0, PANEL_GAP]
-    by_pixels, by_features = drawn[:, first + PANEL_GAP :], drawn[:, second + PANEL_GAP :]
+    by_pixels, by_features = grid[:, first + PANEL_GAP :], grid[:, second + PANEL_GAP :]
     for row, index in enumerate([7, 3]):
-        np.testing.assert_array_equal(images_of(drawn, 1)[row][0], train[index, :, :, 0])
+        np.testing.assert_array_equal(images_of(grid, 1)[row][0], train[index, :, :, 0])
         np.testing.assert_array_equal(images_of(by_pixels, 5)[row][0], train[index, :, :, 0])
         distances = [
             np.linalg.norm(image.astype(float) - train[index, :, :, 0])
             for image in images_of(by_pixels, 5)[row]
         ]
-        everyone = np.linalg.norm(train.astype(float) - train[index], axis=(1, 2))[:, 0]
-        np.testing.assert_allclose(distances, np.sort(everyone)[:5])
+        all_distances = np.linalg.norm(train.astype(float) - train[index], axis=(1, 2))[:, 0]
+        np.testing.assert_allclose(distances, np.sort(all_distances)[:5])
     np.testing.assert_array_equal(images_of(by_features, 5)[0], train[:5, :, :, 0])
-    assert draw_neighbours(copies, train[:3]).shape[1] == 4 * CELL + 12 + PANEL_GAP  # pixels only
+    assert neighbours_grid(copies, train[:3]).shape[1] == 4 * CELL + 12 + PANEL_GAP  # pixels only
 
 
-def test_the_command_draws_them_by_pixels_and_by_features(run_copy, data_dir, in_process):
-    asked = ["neighbours", "--run-dir", run_copy, "--count=3", "--seed=2"]
-    finished = in_process(*asked, "--data-dir", data_dir)
+def test_the_command_compares_by_pixels_and_by_features(run_copy, data_dir, in_process):
+    arguments = ["neighbours", "--run-dir", run_copy, "--count=3", "--seed=2"]
+    finished = in_process(*arguments, "--data-dir", data_dir)
     path = run_copy / "neighbours.png"
     assert finished.stdout == (
         f"{path}: 3 images from epoch 3, each with its nearest training images\n"
@@ -75,13 +75,11 @@ def test_own_pictures_are_compared_by_pixels(tmp_path, in_process):
             assert any(np.array_equal(image, picture) for picture in known)
 
     for command in [["sample", "--class=bag"], ["evaluate", "--count=1000"]]:
-        refused = in_process(*command, "--run-dir", run_dir)
-        assert refused.returncode == 2 and refused.stdout == ""
-        assert refused.stderr.endswith(" has no test split and no classes to compare\n")
-        assert refused.stderr.count("\n") == 1
+        message = refusal(*command, "--run-dir", run_dir, run=in_process)
+        assert message.endswith(" has no test split and no classes to compare\n")
     snapshot, again = load_snapshot(run_dir), tmp_path / "again.png"
     images = load_images(snapshot.config)
-    write_neighbours(again, snapshot, count=2, images=images[..., 0])  # as of an array
+    write_neighbours(again, snapshot, count=2, images=images[..., 0])  # without the last dimension
     assert again.read_bytes() == (run_dir / "neighbours.png").read_bytes()
     (folder / "3.png").unlink()
     for changed in (None, images[1:]):

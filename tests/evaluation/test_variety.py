@@ -11,14 +11,14 @@ def test_variety_is_the_mean_distance_between_pairs():
     assert variety(images) == pytest.approx(expected)
 
 
-def test_black_and_white_images_are_2_apart_and_equal_ones_not_at_all():
+def test_black_and_white_images_have_distance_2_and_equal_images_0():
     black, white = -np.ones([1, 28, 28, 1]), np.ones([1, 28, 28, 1])
     assert variety(np.concatenate([black, white])) == pytest.approx(2)
     assert variety(np.concatenate([black, black, white])) == pytest.approx(4 / 3)
     assert variety(np.repeat(np.random.default_rng(0).normal(size=[1, 28, 28, 1]), 9, 0)) < 1e-6
 
 
-def test_the_variety_of_training_images_is_that_of_a_sample_in_the_same_units():
+def test_the_variety_of_training_images_has_the_same_units():
     black, white = np.zeros([1, 28, 28, 1], np.uint8), np.full([1, 28, 28, 1], 255, np.uint8)
     assert real_variety(np.concatenate([black, white])) == pytest.approx(2)
     assert real_variety(white) == 0
