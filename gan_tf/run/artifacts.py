@@ -22,27 +22,13 @@ _LONGEST_MS = 655_350  # a GIF stores hundredths of a second in 16 bits
 
 
 def write_samples(run: RunDir, epoch: int, samples) -> np.ndarray:
-    """Writes the grid of samples after an epoch, and returns its pixels.
-
-    Args:
-      run: the run.
-      epoch: whole number >= 1.
-      samples: `[count, height, width, 1]` float in [-1, 1].
-
-    Returns:
-      `[grid_height, grid_width]` uint8.
-    """
+    """Writes the grid of an epoch's samples, and returns its pixels; see `images.write_samples`."""
     with run.writing(run.sample_path(epoch)) as unfinished:
         return images.write_samples(unfinished, samples)
 
 
 def write_training_images(run: RunDir, training_images):
-    """Writes the first 16 training images as a grid.
-
-    Args:
-      run: the run.
-      training_images: `[count, 28, 28, 1]` uint8.
-    """
+    """Writes the first 16 training images, `[count, 28, 28, 1]` uint8, as a grid."""
     with run.writing(run.training_images_path) as unfinished:
         grid = images.make_grid(training_images[:GRID_COUNT], images.ZOOM)
         images.write_png(unfinished, grid)
@@ -84,14 +70,9 @@ def write_quality(run: RunDir):
 
 
 def write_epochs(run: RunDir, epochs):
-    """Writes epochs.png: training images, and samples of the same noise after several epochs.
+    """Writes epochs.png: training images, and samples of the same noise after some epochs.
 
-    Args:
-      run: the run.
-      epochs: epochs to show; those without a grid are left out.
-
-    Raises:
-      UserError: there is no grid yet, or one is damaged.
+    Epochs without a grid are left out. Raises UserError if there is no grid yet, or one is damaged.
     """
     panels = []
     if run.training_images_path.exists():

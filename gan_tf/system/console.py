@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import faulthandler
 import json
 import os
 import sys
@@ -59,9 +58,9 @@ def _printable(text):
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
+        return text
     except UnicodeEncodeError:
         return text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
-    return text
 
 
 def _on_a_terminal():
@@ -133,8 +132,7 @@ def import_tensorflow():
     """Imports TensorFlow without its messages on standard error.
 
     TensorFlow 2.21 prints four to seven lines. Its native code prints some of them before it reads
-    the log level, so the file descriptor itself is redirected during the import. A failure is
-    still shown: by an exception, or by faulthandler if native code crashes.
+    the log level, so the file descriptor itself is redirected during the import.
 
     Raises:
       UserError: a variable selects Keras 2, or there is no folder for temporary files.
@@ -167,13 +165,8 @@ def _standard_error_redirected():
         return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    was_enabled = faulthandler.is_enabled()  # by a notebook or pytest
-    if not was_enabled:
-        faulthandler.enable(terminal)
     try:
         yield
     finally:
-        if not was_enabled:
-            faulthandler.disable()
         os.dup2(terminal, 2)
         os.close(terminal)

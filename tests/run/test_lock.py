@@ -75,7 +75,7 @@ def test_the_lock_never_empties_a_file_that_has_another_name(tmp_path):
     """Fault 23."""
     (tmp_path / "precious").write_text("mine")
     os.link(tmp_path / "precious", tmp_path / NAME)
-    with pytest.raises(UserError, match=f"{NAME} has a second name"), FolderLock(tmp_path):
+    with pytest.raises(UserError, match=f"{NAME} .* has a second name"), FolderLock(tmp_path):
         pytest.fail("it would be emptied")
     assert (tmp_path / "precious").read_text() == "mine"
 
