@@ -491,7 +491,7 @@ def _add_source(parser):
     )
     parser.add_argument(
         "--epoch",
-        type=_epoch,
+        type=lambda text: text if text == "best" else _whole_number(text),
         metavar="N",
         help="epoch of the snapshot, or `best`, the best evaluated one (default: the latest)",
     )
@@ -523,13 +523,6 @@ def _number(text):
     except (ValueError, OverflowError, ZeroDivisionError):
         message = f"must be a number such as 0.05 or 1/16, not {text!r:.50}"
         raise argparse.ArgumentTypeError(message) from None
-
-
-def _epoch(text):
-    try:
-        return text if text == "best" else int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number or best, not {text!r:.50}") from None
 
 
 def _load_snapshot(run_dir, pretrained, epoch, averaged):

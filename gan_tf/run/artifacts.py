@@ -89,12 +89,8 @@ def write_epochs(run: RunDir, epochs):
 def plot(run: RunDir, epochs=None) -> list[Path]:
     """Makes loss_curves.png and epochs.png again, and returns their paths.
 
-    Args:
-      run: the run.
-      epochs: epochs to show side by side; by default those with a snapshot.
-
-    Raises:
-      UserError: there is no run, it has no complete epoch, or one of `epochs` has no grid.
+    `epochs` are shown side by side; by default those with a snapshot. Raises UserError if there is
+    no run, it has no complete epoch, or one of `epochs` has no grid.
     """
     config, _ = run.read_config()
     if epochs is None:
@@ -110,6 +106,8 @@ def plot(run: RunDir, epochs=None) -> list[Path]:
 def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000) -> str:
     """Writes a GIF of the run's grids, in the order of their epochs.
 
+    Raises UserError if there is no grid yet, or one is damaged or of another size.
+
     Args:
       run: the run.
       output: path of the GIF; by default training.gif in the run's folder.
@@ -118,10 +116,6 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
 
     Returns:
       A line that describes the GIF.
-
-    Raises:
-      UserError: there is no grid yet, one is damaged or of another size, or a duration is out of
-        range.
     """
     for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
         whole_number(name, value, at_least=10, at_most=_LONGEST_MS)

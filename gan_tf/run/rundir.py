@@ -57,11 +57,11 @@ class RunDir:
         }
 
     def checkpoint_path(self, step: int) -> Path:
-        """Returns the path prefix of a checkpoint."""
+        """Returns the path of a checkpoint, without the suffixes of its files."""
         return self.checkpoints / f"ckpt-{step}"
 
     def snapshot_path(self, epoch: int) -> Path:
-        """Returns the path prefix of a snapshot."""
+        """Returns the path of a snapshot, without the suffixes of its files."""
         return self.snapshots / f"epoch_{epoch:04}"
 
     def sample_path(self, epoch: int) -> Path:
@@ -126,11 +126,7 @@ class RunDir:
                 folder.mkdir(exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
-            except FileExistsError:
-                raise UserError(f"{folder} is a file or a broken link: remove it") from None
             except OSError as error:
-                if files.is_disk_full(error):
-                    raise files.disk_full(folder) from error
                 raise UserError(f"cannot write to {folder}: {error.strerror}") from error
             for path in files.entries(folder):
                 if self._own[folder].fullmatch(path.name) and not path.is_file():
