@@ -118,6 +118,10 @@ def _choice(default, help: str, check, decides_numbers: bool = True):
     return dataclasses.field(default=default, metadata=metadata)
 
 
+# A run may be resumed with another value of these.
+_changeable_choice = functools.partial(_choice, decides_numbers=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The settings of a training run; the defaults reproduce the assignment.
@@ -128,7 +132,7 @@ class TrainConfig:
       UserError: a value is out of range or of the wrong type; the text names the argument.
     """
 
-    epochs: int = _choice(50, "passes over the training images", _count, decides_numbers=False)
+    epochs: int = _changeable_choice(50, "passes over the training images", _count)
     batch_size: int = _choice(
         64, "images per training step; the assignment asks for 16, 32 or 64", _count
     )
@@ -144,38 +148,25 @@ class TrainConfig:
         _dataset,
     )
     invert: bool = _choice(False, "turn images that are dark on white into light on black", _flag)
-    data_dir: str | None = _choice(
-        None,
-        "folder of the prepared TFDS data (default: that of TFDS)",
-        folder_name,
-        decides_numbers=False,
+    data_dir: str | None = _changeable_choice(
+        None, "folder of the prepared TFDS data (default: that of TFDS)", folder_name
     )
-    manual_dir: str | None = _choice(
+    manual_dir: str | None = _changeable_choice(
         None,
         "folder with the original files of the data set, if they are already downloaded",
         folder_name,
-        decides_numbers=False,
     )
     max_images: int | None = _choice(
         None, "train only on the first N images, for a quick try", _count
     )
-    run_dir: str | None = _choice(
-        None,
-        "folder of the run (default: runs/DATASET)",
-        folder_name,
-        decides_numbers=False,
+    run_dir: str | None = _changeable_choice(
+        None, "folder of the run (default: runs/DATASET)", folder_name
     )
-    snapshot_epochs: tuple[int, ...] = _choice(
-        (10, 30, 50),
-        "epochs whose generator is kept, besides the last one",
-        _epochs,
-        decides_numbers=False,
+    snapshot_epochs: tuple[int, ...] = _changeable_choice(
+        (10, 30, 50), "epochs whose generator is kept, besides the last one", _epochs
     )
-    evaluate_every: int | None = _choice(
-        None,
-        "evaluate the images after every N epochs (default: never)",
-        _count,
-        decides_numbers=False,
+    evaluate_every: int | None = _changeable_choice(
+        None, "evaluate the images after every N epochs (default: never)", _count
     )
     fast: bool = _choice(
         True, "compute convolutions with fewer operations; results are equal up to rounding", _flag
