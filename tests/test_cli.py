@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_a_run_resumes_with_its_recorded_settings(run_copy, in_process):
     assert (config.epochs, config.batch_size, config.dataset) == (4, 16, "synthetic")
     assert in_process(*printed, "--quiet").stdout == ""
     assert "is finished: 4 epochs" in in_process(*printed).stdout
+
+
+def test_ctrl_c_before_the_first_step_says_what_is_saved(
+    run_copy, tmp_path, in_process, monkeypatch
+):
+    monkeypatch.setattr("gan_tf.data.load_images", lambda _: signal.raise_signal(signal.SIGINT))
+    new = tmp_path / "new"
+    for folder, saved in [(run_copy, "the run resumes from step 15"), (new, "nothing was saved")]:
+        stopped = in_process(*small(folder, "--epochs=4"))
+        assert (stopped.returncode, stopped.stderr) == (130, f"interrupted: {saved}\n")
+    assert not new.exists()
 
 
 def test_a_recipe_sets_what_is_not_given(small_run, in_process):

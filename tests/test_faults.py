@@ -168,21 +168,15 @@ def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process):
 
 
 def test_05_06_other_settings_are_refused_with_both_values(small_run, in_process):
+    changes = {"latent-dim": (50, 100), "dataset": ("mnist", "synthetic"), "seed": (1, 0)}
+    changes |= {"learning-rate": (0.1, 0.0001), "batch-size": (64, 16), "max-images": (79, 80)}
+    changes |= {"precision": ("bfloat16", "float32")}
     before = contents(small_run)
-    flags = ["--latent-dim=50", "--dataset=mnist", "--precision=bfloat16", "--seed=1"]
-    flags += ["--learning-rate=0.1", "--batch-size=64", "--max-images=79"]
+    flags = [f"--{name}={value}" for name, (value, _) in changes.items()]
     message = refusal(*small(small_run, *flags), run=in_process)
-    for difference in [
-        "--latent-dim is 50, was 100",
-        "--dataset is mnist, was synthetic",
-        "--precision is bfloat16, was float32",
-        "--seed is 1, was 0",
-        "--learning-rate is 0.1, was 0.0001",
-        "--batch-size is 64, was 16",
-        "--max-images is 79, was 80",
-    ]:
-        assert difference in message
-    assert message.count(" was ") == len(flags)
+    for name, (value, recorded) in changes.items():
+        assert f"--{name} is {value}, was {recorded}" in message
+    assert message.count(" was ") == len(changes)
     assert contents(small_run) == before
 
 

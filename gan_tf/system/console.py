@@ -35,8 +35,13 @@ def say(text: str):
     """
     if _is_quiet:
         return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(_printable(text), flush=True)
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
+    try:
+        print(text, flush=True)
     except OSError as error:
         # Python tries to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,25 +58,12 @@ def say_json(value):
     say(json.dumps(finite, indent=2, allow_nan=False))
 
 
-def _printable(text):
-    """Replaces each character of a text that standard output cannot encode."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-        return text
-    except UnicodeEncodeError:
-        return text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
-
-
-def _on_a_terminal():
-    return sys.stderr.isatty() and not _is_quiet
-
-
 def bar(items, what: str):
     """Returns an iterator over a list that shows a progress bar on a terminal."""
     from tqdm import tqdm  # not at the top: most commands show no bar
 
-    return tqdm(items, desc=what, leave=False, disable=not _on_a_terminal())
+    # None: tqdm shows nothing where standard error is no terminal.
+    return tqdm(items, desc=what, leave=False, disable=_is_quiet or None)
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
@@ -84,7 +76,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
         initial=images_done,
         unit=" images",
         leave=False,
-        disable=not _on_a_terminal(),
+        disable=_is_quiet or None,
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 

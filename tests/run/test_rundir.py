@@ -76,13 +76,6 @@ def test_a_damaged_config_is_named(tmp_path, text):
         run.check(TrainConfig())
 
 
-def test_the_same_settings_pass_and_a_run_may_grow_or_move(tmp_path):
-    run = begun(tmp_path, epochs=3)
-    run.check(TrainConfig(epochs=3))
-    run.check(TrainConfig(epochs=4, run_dir="moved", data_dir="there", manual_dir="here"))
-    run.check(TrainConfig(epochs=4, snapshot_epochs=[1, 2, 4]))
-
-
 def test_fewer_epochs_than_are_done_are_refused(tmp_path):
     run = begun(tmp_path, epochs=5)
     run.write_history([{"epoch": epoch, "step": 10 * epoch} for epoch in (1, 2)])
