@@ -23,7 +23,8 @@ def one_line(error: BaseException) -> str:
     Backticks are replaced, as they do not mark an argument of gan_tf there.
     """
     first_line = str(error).strip().partition("\n")[0].replace("`", "'")
-    text = first_line.partition(". ")[0]
+    text = re.sub(r"^{{.*?}} ", "", first_line)  # which node of its graph TensorFlow computed
+    text = text.partition(". ")[0]
     if len(text) > _LONGEST_REASON:
         text = f"{text[:_LONGEST_REASON]}..."
     if isinstance(error, KeyError):  # its message is the key alone

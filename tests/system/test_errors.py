@@ -12,5 +12,7 @@ def test_another_librarys_error_fits_on_one_line():
     assert errors.one_line(error) == "ValueError: 'inputs' " + "x" * 151 + "..."
     error = ValueError("Pickled data. Load it with `allow_pickle=True` if you trust it.")
     assert errors.one_line(error) == "ValueError: Pickled data"
+    error = ValueError("{{function_node __wrapped__RestoreV2}} TensorBundle at a/ckpt-10")
+    assert errors.one_line(error) == "ValueError: TensorBundle at a/ckpt-10"
     assert errors.one_line(KeyError("SLURM_JOB_ID")) == "KeyError: 'SLURM_JOB_ID' is missing"
     assert errors.one_line(ZeroDivisionError()) == "ZeroDivisionError: "
