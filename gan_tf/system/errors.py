@@ -24,7 +24,7 @@ def one_line(error: BaseException) -> str:
     """
     first_line = str(error).strip().partition("\n")[0].replace("`", "'")
     text = re.sub(r"^{{.*?}} ", "", first_line)  # which node of its graph TensorFlow computed
-    text = text.partition(". ")[0]
+    text = re.split(r"\. (?=[A-Z])", text)[0]
     if len(text) > _LONGEST_REASON:
         text = f"{text[:_LONGEST_REASON]}..."
     if isinstance(error, KeyError):  # its message is the key alone
