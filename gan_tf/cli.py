@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import io
 import logging
 import os
 import re
@@ -35,23 +36,24 @@ def main(argv=None, command: str | None = None) -> int:
         if not arguments:
             parser.print_help()
             return 0
-        parser = arguments.pop("parser")
+        parser, run = arguments.pop("parser"), arguments.pop("run")
         try:
-            arguments.pop("run")(**arguments)
+            run(**arguments)
         except UserError as error:
             return parser.ended(2, f"error: {with_flags(str(error))}")
         except RunFailed as error:
             return parser.ended(1, f"failed: {with_flags(str(error))}")
         except MemoryError:
             return parser.ended(1, "failed: not enough memory")
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interruption:  # of `train`, with what was saved
+            reason = f": {interruption}" if str(interruption) else ""
+            print(f"interrupted{reason}", file=sys.stderr)
             return 130
     return 0
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage before it; guesses no shortened flags."""
+    """Reports a mistake in one line, without the usage before it; takes no shortened flags."""
 
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, **options)
@@ -67,7 +69,7 @@ class _Parser(argparse.ArgumentParser):
             asked = unknown[0].partition("=")[0]
             flags = re.findall(r"--[a-z0-9-]+", self.format_usage())
             nearest = difflib.get_close_matches(asked, flags, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "--help lists what there is"
+            hint = f"did you mean {nearest[0]}?" if nearest else "--help lists all flags"
             self.error(f"unrecognized arguments: {' '.join(unknown)} ({hint})")
         return found, unknown
 
@@ -85,11 +87,11 @@ def _parser(script_command):
     parser = _Parser(prog="gan-tf", description="DCGAN on Fashion-MNIST, and the game behind it.")
     parser.add_argument("--version", action="version", version=f"gan_tf {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    for name, (summary, add_flags) in COMMANDS.items():
+    for name, (add_flags, run) in COMMANDS.items():
         prog = os.path.basename(sys.argv[0]) if name == script_command else None
-        one = commands.add_parser(name, prog=prog, help=summary, description=summary)
+        one = commands.add_parser(name, prog=prog, help=run.__doc__, description=run.__doc__)
         add_flags(one)
-        one.set_defaults(parser=one)
+        one.set_defaults(parser=one, run=run)
     return parser
 
 
@@ -116,8 +118,13 @@ def _own_settings():
 
 
 def _open_missing_streams():
-    """Opens what a shell has closed (`2>&-`), lest the next file takes its number."""
-    for number, name in [(1, "stdout"), (2, "stderr")]:
+    """Opens what a shell has closed (`2>&-`), so that the next file does not take its number.
+
+    Nobody misses what goes to standard error. Standard output cannot be written to, so that a
+    command whose answer is lost fails, as `cat` does.
+    """
+    for number, name, mode in [(1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)]:
         if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            setattr(sys, name, open(number, "w", encoding="utf-8"))
+            os.dup2(os.open(os.devnull, mode), number)
+            file = open(number, "wb", buffering=0)  # so that no rest is written again at exit
+            setattr(sys, name, io.TextIOWrapper(file, encoding="utf-8", write_through=True))

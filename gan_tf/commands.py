@@ -1,24 +1,25 @@
 """Each command: its flags, and the function that it calls.
 
-Only the commands that need TensorFlow import it.
+The first line of a command's docstring is its description in the help. Only the commands that need
+TensorFlow import it.
 """
 
 import argparse
 import contextlib
 import dataclasses
 import sys
+import typing
 from fractions import Fraction
 from pathlib import Path
 
-from gan_tf.config import MOST_IMAGES, PRECISIONS, RECIPES, TrainConfig, whole_number
+from gan_tf.config import MOST_IMAGES, RECIPES, TrainConfig, whole_number
 from gan_tf.run.rundir import RunDir, check_output, load_config
 from gan_tf.system import console
 from gan_tf.system.console import say, say_finished, say_json
 from gan_tf.system.errors import UserError, flag
 from gan_tf.system.files import check_name
 
-_DEFAULT_RUN_DIR = TrainConfig().run_folder
-_CHOICES = {"precision": PRECISIONS}  # of `TrainConfig` fields
+_DEFAULT_RUN_DIR = str(TrainConfig().run_folder)
 
 
 def import_tensorflow():
@@ -37,41 +38,21 @@ def import_tensorflow():
 
 
 def _train_flags(parser):
+    best = " ".join(f"{flag(name)} {value}" for name, value in RECIPES["best"].items())
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
-        help="sets what is not given: best is "
-        + _as_flags(RECIPES["best"])
-        + " (default: homework)",
+        help=f"sets what is not given: best is {best} (default: homework)",
     )
     for field in dataclasses.fields(TrainConfig):
-        kind, explanation = field.metadata["kind"], field.metadata["help"]
-        several = isinstance(field.default, tuple)
-        default = " ".join(map(str, field.default)) if several else field.default
-        if kind is bool:
-            parser.add_argument(
-                flag(field.name),
-                action=argparse.BooleanOptionalAction,
-                default=argparse.SUPPRESS,
-                help=f"{explanation} (default: {'on' if field.default else 'off'})",
-            )
-            continue
-        parser.add_argument(
-            flag(field.name),
-            type=kind,
-            nargs="+" if several else None,
-            default=argparse.SUPPRESS,
-            choices=_CHOICES.get(field.name),
-            metavar=_metavar(field),
-            help=explanation if default is None else f"{explanation} (default: {default})",
-        )
-    begin = parser.add_mutually_exclusive_group()
-    begin.add_argument(
+        _add_setting(parser, field)
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--resume",
         action="store_true",
         help="resume the run in the folder with its recorded settings; --epochs may be raised",
     )
-    begin.add_argument(
+    instead.add_argument(
         "--overwrite",
         action="store_true",
         help="start again from epoch 0, in place of the run in the folder",
@@ -83,30 +64,11 @@ def _train_flags(parser):
         help="divide each batch among workers (of TF_CONFIG), slurm (tasks of srun) or mirrored"
         " (all GPUs of this machine); default: one process, one device",
     )
-    parser.add_argument(
-        "--join-seconds",
-        type=int,
-        default=300,
-        metavar="N",
-        help="how long to wait for the other workers (default: 300)",
-    )
-    parser.set_defaults(run=_train)
-
-
-def _metavar(field):
-    """Returns the placeholder for the value of a `TrainConfig` field in the help."""
-    if field.name in _CHOICES:
-        return None  # the choices themselves
-    if field.name.endswith("_dir"):
-        return "DIR"
-    return {int: "N", float: "X", str: "NAME"}[field.metadata["kind"]]
-
-
-def _as_flags(choices):
-    return " ".join(f"{flag(name)} {value}" for name, value in choices.items())
+    _add_number(parser, "--join-seconds", "how long to wait for the other workers", default=300)
 
 
 def _train(recipe, resume, overwrite, quiet, distribute, join_seconds, **choices):
+    """Train the DCGAN, or resume a run that was stopped."""
     if resume and recipe:
         raise UserError("`resume` takes the recorded settings of the run: drop `recipe`")
     choices = RECIPES[recipe or "homework"] | choices
@@ -118,51 +80,41 @@ def _train(recipe, resume, overwrite, quiet, distribute, join_seconds, **choices
         if not overwrite and run.is_finished(config):  # reported without importing TensorFlow
             say_finished(run.path, config.epochs)
             return
-        import_tensorflow()
-        from gan_tf.training import train
+        try:
+            import_tensorflow()
+            from gan_tf.training import train
 
-        train(config, overwrite=overwrite, distribute=distribute, join_seconds=join_seconds)
+            train(config, overwrite=overwrite, distribute=distribute, join_seconds=join_seconds)
+        except KeyboardInterrupt as interruption:
+            step = max(run.checkpoint_steps(), default=0)
+            saved = f"the run resumes from step {step}" if step else "nothing was saved"
+            raise KeyboardInterrupt(saved) from interruption
 
 
 def _gif_flags(parser):
     _add_run_dir(parser)
-    parser.add_argument(
-        "--output", metavar="FILE", help="default: training.gif in the run's folder"
-    )
-    parser.add_argument(
-        "--frame-ms",
-        type=int,
-        default=200,
-        metavar="N",
-        help="milliseconds per epoch (default: 200)",
-    )
-    parser.add_argument(
-        "--hold-ms", type=int, default=2000, metavar="N", help="of the last one (default: 2000)"
-    )
-    parser.set_defaults(run=_gif)
+    _add_output(parser, "training.gif in the run's folder")
+    _add_number(parser, "--frame-ms", "milliseconds per epoch", default=200)
+    _add_number(parser, "--hold-ms", "milliseconds of the last epoch", default=2000)
 
 
-def _gif(run_dir, output, **choices):
+def _gif(run_dir, output, **durations):
+    """Make an animated GIF of a run's training progress."""
     from gan_tf.run import artifacts
 
     run = RunDir(run_dir)
     output, _ = _output(output, run.gif_path, ["gif"])
-    say(artifacts.write_gif(run, output, **choices))
+    say(artifacts.write_gif(run, output, **durations))
 
 
 def _draw_flags(parser):
     _add_run_dir(parser)
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="epochs to show side by side (default: --snapshot-epochs of the run, and the last)",
-    )
-    parser.set_defaults(run=_draw)
+    help = "epochs to show side by side (default: --snapshot-epochs of the run, and the last)"
+    _add_number(parser, "--epochs", help, nargs="+")
 
 
 def _draw(run_dir, epochs):
+    """Plot a run's loss curves and its epochs side by side again."""
     from gan_tf.run import artifacts
 
     say("\n".join(map(str, artifacts.plot(RunDir(run_dir), epochs))))
@@ -170,8 +122,8 @@ def _draw(run_dir, epochs):
 
 def _sample_flags(parser):
     _add_source(parser)
-    parser.add_argument("--count", type=int, metavar="N", help="how many images (default: 64)")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the noise (default: 0)")
+    _add_number(parser, "--count", "how many images (default: 64)")
+    _add_number(parser, "--seed", "seed of the noise (default: 0)")
     parser.add_argument(
         "--training-noise",
         action="store_true",
@@ -191,26 +143,15 @@ def _sample_flags(parser):
         help="a grid, or an array [count, 28, 28, 1], float32 in [-1, 1] (default: as --output"
         " ends, or png)",
     )
-    _add_output(parser, "samples.png or .npy")
-    parser.set_defaults(run=_sample)
-
-
-def _add_keep(parser):
-    parser.add_argument(
-        "--keep",
-        type=float,
-        metavar="SHARE",
-        help="keep this share of the images, from 0.05 to 1: those that change least with their"
-        " noise, so that fewer are crosses of two garments (default: 1, all)",
-    )
+    _add_output(parser, "samples.png or .npy", beside_source=True)
 
 
 def _sample(count, seed, training_noise, class_name, keep, format, output, **source):
-    if training_noise and any(value is not None for value in (count, seed, class_name, keep)):
+    """Sample images from a trained generator."""
+    if training_noise and (count, seed, class_name, keep) != (None, None, None, 1):
         raise UserError(
             "--training-noise has images of its own: drop --count, --seed, --class, --keep"
         )
-    keep = 1.0 if keep is None else keep
     count = whole_number("count", 64 if count is None else count, 1, MOST_IMAGES)
     output, format = _output(output, _beside(source, "samples"), ["png", "npy"], format)
     snapshot = _load_snapshot(**source)
@@ -234,48 +175,33 @@ def _sample(count, seed, training_noise, class_name, keep, format, output, **sou
 
 def _interpolate_flags(parser):
     _add_source(parser)
-    parser.add_argument(
-        "--from",
-        dest="start",
-        type=int,
-        default=0,
-        metavar="N",
-        help="number of the first image, from 0, as in `sample` with this seed (default: 0)",
-    )
-    parser.add_argument(
+    first = "number of the first image, from 0, as in `sample` with this seed"
+    _add_number(parser, "--from", first, default=0, dest="first")
+    _add_number(
+        parser,
         "--to",
-        type=int,
-        nargs="+",
+        "numbers of the next images, one after the other (default: 1)",
         default=[1],
-        metavar="N",
-        help="numbers of the next images, one after the other (default: 1)",
+        nargs="+",
     )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=8,
-        metavar="N",
-        help="images from one to the next, including both (default: 8)",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
-    )
+    _add_number(parser, "--steps", "images from one to the next, including both", default=8)
+    _add_number(parser, "--seed", "seed of the noise", default=0)
     parser.add_argument(
         "--format",
         choices=["png", "gif"],
         help="a row of images for each part of the way, or an animation that returns to where it"
         " began (default: as --output ends, or png)",
     )
-    _add_output(parser, "interpolation.png or .gif")
-    parser.set_defaults(run=_interpolate)
+    _add_output(parser, "interpolation.png or .gif", beside_source=True)
 
 
-def _interpolate(start, to, steps, seed, format, output, **source):
+def _interpolate(first, to, steps, seed, format, output, **source):
+    """Sample the images on the way between some images."""
     output, format = _output(output, _beside(source, "interpolation"), ["png", "gif"], format)
     snapshot = _load_snapshot(**source)
     from gan_tf.snapshots import write_walk
 
-    waypoints = [start, *to] if format == "png" else [start, *to, start]
+    waypoints = [first, *to] if format == "png" else [first, *to, first]
     write_walk(output, snapshot.interpolate(waypoints, steps, seed), format)
     say(f"{output}: from image {' to '.join(map(str, waypoints))}, {snapshot.origin}")
 
@@ -288,20 +214,19 @@ def _export_flags(parser):
         help="a .keras file, a SavedModel, arrays, or ONNX, which needs tf2onnx (default: as"
         " --output ends, or keras)",
     )
-    _add_output(parser, "generator.keras, .npz, .onnx, or the folder generator")
-    parser.set_defaults(run=_export)
+    _add_output(parser, "generator.keras, .npz, .onnx, or the folder generator", beside_source=True)
 
 
 def _export(format, output, **source):
+    """Write a trained generator for programs without gan_tf."""
     from gan_tf.export import check_export, export_generator
 
     if output is None:
         format = format or "keras"
         suffix = "" if format == "saved-model" else f".{format}"
         output = f"{_beside(source, 'generator')}{suffix}"
-    format = check_export(output, format)  # now, not after seconds
+    format = check_export(output, format)  # before seconds of loading
     snapshot = _load_snapshot(**source)
-
     say(f"{export_generator(snapshot, output, format)}: the generator of {snapshot.origin}")
 
 
@@ -318,10 +243,8 @@ def _evaluate_flags(parser):
         action="store_true",
         help="evaluate every snapshot of the run, and update evaluation.csv and quality.png",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="images to sample (default: 10000)")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
-    )
+    _add_number(parser, "--count", "images to sample (default: 10000)")
+    _add_number(parser, "--seed", "seed of the noise", default=0)
     _add_keep(parser)
     parser.add_argument(
         "--dataset",
@@ -330,19 +253,19 @@ def _evaluate_flags(parser):
     )
     _add_data(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, or a list")
-    parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, manual_dir, **source):
+    """Measure the quality of a generator's images."""
     if images is None and dataset is not None:
         raise UserError("a generator has a data set of its own: drop --dataset")
-    given = (count, keep, source["epoch"])
-    sampled = any(value is not None for value in given) or not source["averaged"]
-    if images is not None and (all_epochs or sampled):
+    epoch, averaged = source["epoch"], source["averaged"]
+    is_default = (count, keep, epoch, averaged) == (None, 1, None, True)
+    if images is not None and (all_epochs or not is_default):
         raise UserError(
             "--images samples none: drop --all-epochs, --count, --epoch, --keep, --no-averaged"
         )
-    if all_epochs and (source["pretrained"] or source["epoch"] is not None or keep is not None):
+    if all_epochs and (source["pretrained"] or epoch is not None or keep != 1):
         raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch, --keep")
     import_tensorflow()
     from gan_tf.evaluation import curve, evaluate
@@ -353,9 +276,8 @@ def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, ma
         dataset = TrainConfig.dataset if dataset is None else dataset
         results = [evaluate.evaluate_file(images, TrainConfig(dataset=dataset, **where), seed)]
     elif all_epochs:
-        results = curve.evaluate_run(source["run_dir"], count, seed, source["averaged"], **where)
+        results = curve.evaluate_run(source["run_dir"], count, seed, averaged, **where)
     else:
-        keep = 1.0 if keep is None else keep
         snapshot = _load_snapshot(**source)
         results = [evaluate.evaluate_snapshot(snapshot, count, seed, keep=keep, **where)]
     if json:
@@ -366,18 +288,14 @@ def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, ma
 
 def _neighbours_flags(parser):
     _add_source(parser)
-    parser.add_argument(
-        "--count", type=int, default=8, metavar="N", help="images to sample (default: 8)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
-    )
+    _add_number(parser, "--count", "images to sample", default=8)
+    _add_number(parser, "--seed", "seed of the noise", default=0)
     _add_data(parser)
-    _add_output(parser, "neighbours.png")
-    parser.set_defaults(run=_neighbours)
+    _add_output(parser, "neighbours.png", beside_source=True)
 
 
 def _neighbours(count, seed, data_dir, manual_dir, output, **source):
+    """Show sampled images beside the nearest training images."""
     output, _ = _output(output, _beside(source, "neighbours"), ["png"])
     snapshot = _load_snapshot(**source)
     from gan_tf.evaluation import neighbours
@@ -394,9 +312,7 @@ def _report_flags(parser):
         metavar="DIR",
         help=f"folder of the run (default: {_DEFAULT_RUN_DIR}); repeat it to compare runs",
     )
-    parser.add_argument(
-        "--output", metavar="FILE", help="default: report.html in the (first) run's folder"
-    )
+    _add_output(parser, "report.html in the (first) run's folder")
     parser.add_argument(
         "--live",
         action="store_true",
@@ -407,11 +323,11 @@ def _report_flags(parser):
         "--text", action="store_true", help="print the findings instead of making a page"
     )
     instead.add_argument("--json", action="store_true", help="print them as a JSON list of runs")
-    parser.set_defaults(run=_report)
 
 
 def _report(run_dirs, output, live, text, json):
-    run_dirs = run_dirs or [str(_DEFAULT_RUN_DIR)]
+    """Make an HTML page of a run, or of several side by side."""
+    run_dirs = run_dirs or [_DEFAULT_RUN_DIR]
     if (text or json) and (output is not None or live):
         raise UserError("--text and --json make no page: drop --output, --live")
     from gan_tf import report
@@ -432,23 +348,23 @@ def _report(run_dirs, output, live, text, json):
 def _minimax_flags(parser):
     parser.add_argument(
         "--game",
-        type=float,
+        type=_number,
         nargs=3,
         default=[4.0, 4.0, 0.0],
         metavar=("A", "B", "C"),
         help="f(x, y) = A x^2 + C xy - B y^2; A and B are not negative (default: 4 4 0)",
     )
     parser.add_argument(
-        "--start", type=float, nargs=2, metavar=("X", "Y"), help="start of a run (default: 1 1)"
+        "--start",
+        type=_number,
+        nargs=2,
+        metavar=("X", "Y"),
+        help="start of a run (default: 1 1)",
     )
     for player in "xy":
-        parser.add_argument(
-            f"--step-{player}",
-            type=_number,
-            metavar="SIZE",
-            help=f"step size of {player} (default: 1/16)",
-        )
-    parser.add_argument("--steps", type=int, metavar="N", help="steps in a run (default: 50)")
+        help = f"step size of {player} (default: 1/16)"
+        parser.add_argument(f"--step-{player}", type=_number, metavar="SIZE", help=help)
+    _add_number(parser, "--steps", "steps in a run (default: 50)")
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
@@ -456,10 +372,10 @@ def _minimax_flags(parser):
         " a playground (default: minimax; with --json nothing is written by default)",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as one JSON object")
-    parser.set_defaults(run=_minimax)
 
 
 def _minimax(game, output_dir, json, **choices):
+    """Solve, simulate and plot the assignment's minimax game."""
     from gan_tf.minimax import QuadraticGame, answers
 
     if output_dir is not None:
@@ -485,10 +401,10 @@ def _minimax(game, output_dir, json, **choices):
 
 def _benchmark_flags(parser):
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.set_defaults(run=_benchmark)
 
 
 def _benchmark(json):
+    """Measure the time of a training step on this machine."""
     import_tensorflow()
     from gan_tf import benchmark
 
@@ -499,12 +415,65 @@ def _benchmark(json):
         say(benchmark.as_table(result))
 
 
+# ------------------------------------------------------------------- what several commands have
+
+
+def _add_number(parser, name, help, default=None, **options):
+    """Adds a flag for a whole number; the help shows its default."""
+    if default is not None:
+        help += " (default: %(default)s)"
+    parser.add_argument(
+        name, type=_whole_number, default=default, metavar="N", help=help, **options
+    )
+
+
+def _add_setting(parser, field, default=argparse.SUPPRESS):
+    """Adds the flag of a field of `TrainConfig`."""
+    help, name = field.metadata["help"], flag(field.name)
+    kind, *_ = typing.get_args(field.type) or [field.type]  # int in int | None, tuple[int, ...]
+    if kind is bool:
+        help += f" (default: {'on' if field.default else 'off'})"
+        action = argparse.BooleanOptionalAction
+        parser.add_argument(name, action=action, default=default, help=help)
+        return
+    several = isinstance(field.default, tuple)
+    if field.default is not None:
+        shown = " ".join(map(str, field.default)) if several else field.default
+        help += f" (default: {shown})"
+    parser.add_argument(
+        name,
+        type={int: _whole_number, float: _number, str: str}[kind],
+        nargs="+" if several else None,
+        default=default,
+        metavar="DIR" if name.endswith("-dir") else {int: "N", float: "X", str: "NAME"}[kind],
+        help=help,
+    )
+
+
+def _add_data(parser):
+    """Adds the flags that say where the data is, as for `train`."""
+    for field in dataclasses.fields(TrainConfig):
+        if field.name in ("data_dir", "manual_dir"):
+            _add_setting(parser, field, default=None)
+
+
+def _add_keep(parser):
+    parser.add_argument(
+        "--keep",
+        type=_number,
+        default=1.0,
+        metavar="SHARE",
+        help="keep this share of the images, from 0.05 to 1: those that change least with their"
+        " noise, so that fewer are crosses of two garments (default: 1, all)",
+    )
+
+
 def _add_run_dir(parser):
     parser.add_argument(
         "--run-dir",
-        default=str(_DEFAULT_RUN_DIR),
+        default=_DEFAULT_RUN_DIR,
         metavar="DIR",
-        help=f"folder of the run (default: {_DEFAULT_RUN_DIR})",
+        help="folder of the run (default: %(default)s)",
     )
 
 
@@ -522,7 +491,7 @@ def _add_source(parser):
     )
     parser.add_argument(
         "--epoch",
-        type=_epoch,
+        type=lambda text: text if text == "best" else _whole_number(text),
         metavar="N",
         help="epoch of the snapshot, or `best`, the best evaluated one (default: the latest)",
     )
@@ -535,27 +504,25 @@ def _add_source(parser):
     return source
 
 
-def _add_data(parser):
-    """Adds the flags that say where the data is, as for `train`."""
-    for field in dataclasses.fields(TrainConfig):
-        if field.name in ("data_dir", "manual_dir"):
-            help = field.metadata["help"]
-            parser.add_argument(flag(field.name), metavar=_metavar(field), help=help)
+def _add_output(parser, default, beside_source=False):
+    if beside_source:
+        default += ", in the run's folder or, pretrained, in the current one"
+    parser.add_argument("--output", metavar="FILE", help=f"default: {default}")
+
+
+def _whole_number(text):
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r:.50}") from None
 
 
 def _number(text):
     try:
         return float(Fraction(text) if "/" in text else text)
     except (ValueError, OverflowError, ZeroDivisionError):
-        message = f"must be a number such as 0.05 or 1/16, not {text!r}"
+        message = f"must be a number such as 0.05 or 1/16, not {text!r:.50}"
         raise argparse.ArgumentTypeError(message) from None
-
-
-def _epoch(text):
-    try:
-        return text if text == "best" else int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number or best, not {text!r}") from None
 
 
 def _load_snapshot(run_dir, pretrained, epoch, averaged):
@@ -565,14 +532,6 @@ def _load_snapshot(run_dir, pretrained, epoch, averaged):
     from gan_tf.snapshots import load_pretrained, load_snapshot
 
     return load_pretrained(pretrained) if pretrained else load_snapshot(run_dir, epoch, averaged)
-
-
-def _add_output(parser, default):
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help=f"default: {default}, in the run's folder or, pretrained, in the current one",
-    )
 
 
 def _beside(source, name):
@@ -594,23 +553,22 @@ def _output(output, default, formats, format=None):
         return default.with_suffix(f".{format}"), format
     check_output(output, replaceable=[default.name])
     suffix = Path(output).suffix[1:].lower()
-    if suffix not in ([format] if format else formats):
-        endings = " or ".join(f".{name}" for name in ([format] if format else formats))
-        raise UserError(f"`output` {output} must end in {endings}")
+    if suffix not in (possible := [format] if format else formats):
+        raise UserError(f"`output` {output} must end in .{' or .'.join(possible)}")
     return Path(output), suffix
 
 
-# The description of each command, and the function that adds its flags to a parser.
+# The functions that add a command's flags to a parser, and that run it.
 COMMANDS = {
-    "train": ("Train the DCGAN, or resume a run that was stopped.", _train_flags),
-    "gif": ("Make an animated GIF of a run's training progress.", _gif_flags),
-    "draw": ("Plot a run's loss curves and its epochs side by side again.", _draw_flags),
-    "sample": ("Sample images from a trained generator.", _sample_flags),
-    "evaluate": ("Measure the quality of a generator's images.", _evaluate_flags),
-    "report": ("Make an HTML page of a run, or of several side by side.", _report_flags),
-    "neighbours": ("Show sampled images beside the nearest training images.", _neighbours_flags),
-    "interpolate": ("Sample the images on the way between some images.", _interpolate_flags),
-    "export": ("Write a trained generator for programs without gan_tf.", _export_flags),
-    "minimax": ("Solve, simulate and plot the assignment's minimax game.", _minimax_flags),
-    "benchmark": ("Measure the time of a training step on this machine.", _benchmark_flags),
+    "train": (_train_flags, _train),
+    "gif": (_gif_flags, _gif),
+    "draw": (_draw_flags, _draw),
+    "sample": (_sample_flags, _sample),
+    "evaluate": (_evaluate_flags, _evaluate),
+    "report": (_report_flags, _report),
+    "neighbours": (_neighbours_flags, _neighbours),
+    "interpolate": (_interpolate_flags, _interpolate),
+    "export": (_export_flags, _export),
+    "minimax": (_minimax_flags, _minimax),
+    "benchmark": (_benchmark_flags, _benchmark),
 }

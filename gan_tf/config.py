@@ -5,7 +5,6 @@ import functools
 import math
 import operator
 import os
-import struct
 from pathlib import Path
 
 from gan_tf.system.errors import UserError
@@ -80,43 +79,47 @@ def _epochs(name, values) -> tuple[int, ...]:
     return tuple(sorted({whole_number(name, value, at_least=1) for value in values}))
 
 
-def _share(name, value) -> float:
+def _number(name, value, is_valid, valid_values: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < 1:
-        raise UserError(f"`{name}` must be a number from 0 to below 1, not {value!r}")
-    return number
-
-
-def _positive_number(name, value) -> float:
-    try:
-        number = float(value)
-        (computed,) = struct.unpack("f", struct.pack("f", number))  # what float32 makes of it
     except (TypeError, ValueError, OverflowError):
-        computed = math.nan
-    if not (math.isfinite(computed) and computed > 0):
-        raise UserError(f"`{name}` must be a finite float32 number above 0, not {value!r}")
+        number = math.nan
+    if not is_valid(number):
+        raise UserError(f"`{name}` must be {valid_values}, not {value!r}")
     return number
 
 
-def _choice(default, kind, help: str, check, decides_numbers: bool = True):
+_count = functools.partial(whole_number, at_least=1)
+_seed = functools.partial(whole_number, at_least=0, at_most=2**32 - 1)
+_noise_length = functools.partial(whole_number, at_least=1, at_most=_MOST_NOISE)
+_share = functools.partial(
+    _number,
+    is_valid=lambda number: 0 <= number < 1,
+    valid_values="a number from 0 to below 1",
+)
+_positive = functools.partial(
+    _number,
+    is_valid=lambda number: 2**-149 <= number <= 2**128 - 2**104,
+    valid_values="a finite float32 number above 0",
+)
+
+
+def _choice(default, help: str, check, decides_numbers: bool = True):
     """A field of `TrainConfig`.
 
     Args:
       default: the value if none is given.
-      kind: type of the value, or of each value of a tuple.
       help: a description for `--help`.
       check: function of the name and a value, not called for a default of None; returns the value
         to keep, or raises a UserError.
       decides_numbers: whether a run must be resumed with the same value.
     """
-    metadata = {"kind": kind, "help": help, "check": check, "decides_numbers": decides_numbers}
+    metadata = {"help": help, "check": check, "decides_numbers": decides_numbers}
     return dataclasses.field(default=default, metadata=metadata)
 
 
-_count = functools.partial(whole_number, at_least=1)
+# A run may be resumed with another value of these.
+_changeable_choice = functools.partial(_choice, decides_numbers=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,103 +132,58 @@ class TrainConfig:
       UserError: a value is out of range or of the wrong type; the text names the argument.
     """
 
-    epochs: int = _choice(
-        50, int, "passes over the training images", check=_count, decides_numbers=False
-    )
+    epochs: int = _changeable_choice(50, "passes over the training images", _count)
     batch_size: int = _choice(
-        64, int, "images per training step; the assignment asks for 16, 32 or 64", check=_count
+        64, "images per training step; the assignment asks for 16, 32 or 64", _count
     )
     learning_rate: float = _choice(
-        1e-4, float, "Adam's learning rate, the same for both networks", check=_positive_number
+        1e-4, "Adam's learning rate, the same for both networks", _positive
     )
-    seed: int = _choice(
-        0,
-        int,
-        "seed of all random numbers of the run",
-        check=functools.partial(whole_number, at_least=0, at_most=2**32 - 1),
-    )
-    latent_dim: int = _choice(
-        100,
-        int,
-        "length of the generator's noise vector",
-        check=functools.partial(whole_number, at_least=1, at_most=_MOST_NOISE),
-    )
+    seed: int = _choice(0, "seed of all random numbers of the run", _seed)
+    latent_dim: int = _choice(100, "length of the generator's noise vector", _noise_length)
     dataset: str = _choice(
         "fashion_mnist",
-        str,
         f"training images: {', '.join(DATASETS)}, another data set of TFDS with images of 28 x 28 x"
         " 1, or a folder of pictures",
-        check=_dataset,
+        _dataset,
     )
-    invert: bool = _choice(
-        False, bool, "turn images that are dark on white into light on black", check=_flag
+    invert: bool = _choice(False, "turn images that are dark on white into light on black", _flag)
+    data_dir: str | None = _changeable_choice(
+        None, "folder of the prepared TFDS data (default: that of TFDS)", folder_name
     )
-    data_dir: str | None = _choice(
+    manual_dir: str | None = _changeable_choice(
         None,
-        str,
-        "folder of the prepared TFDS data (default: that of TFDS)",
-        check=folder_name,
-        decides_numbers=False,
-    )
-    manual_dir: str | None = _choice(
-        None,
-        str,
         "folder with the original files of the data set, if they are already downloaded",
-        check=folder_name,
-        decides_numbers=False,
+        folder_name,
     )
     max_images: int | None = _choice(
-        None, int, "train only on the first N images, for a quick try", check=_count
+        None, "train only on the first N images, for a quick try", _count
     )
-    run_dir: str | None = _choice(
-        None,
-        str,
-        "folder of the run (default: runs/DATASET)",
-        check=folder_name,
-        decides_numbers=False,
+    run_dir: str | None = _changeable_choice(
+        None, "folder of the run (default: runs/DATASET)", folder_name
     )
-    snapshot_epochs: tuple[int, ...] = _choice(
-        (10, 30, 50),
-        int,
-        "epochs whose generator is kept, besides the last one",
-        check=_epochs,
-        decides_numbers=False,
+    snapshot_epochs: tuple[int, ...] = _changeable_choice(
+        (10, 30, 50), "epochs whose generator is kept, besides the last one", _epochs
     )
-    evaluate_every: int | None = _choice(
-        None,
-        int,
-        "evaluate the images after every N epochs (default: never)",
-        check=_count,
-        decides_numbers=False,
+    evaluate_every: int | None = _changeable_choice(
+        None, "evaluate the images after every N epochs (default: never)", _count
     )
     fast: bool = _choice(
-        True,
-        bool,
-        "compute convolutions with fewer operations; results are equal up to rounding",
-        check=_flag,
+        True, "compute convolutions with fewer operations; results are equal up to rounding", _flag
     )
     precision: str = _choice(
-        "float32",
-        str,
-        "precision of the products in convolutions: " + ", ".join(PRECISIONS),
-        check=_precision,
+        "float32", f"precision of the products in convolutions: {', '.join(PRECISIONS)}", _precision
     )
 
     # Settings for better images than the assignment's; docs/study.md measures each of them.
     beta_1: float = _choice(
-        0.9, float, "Adam's decay rate of the mean gradient, for both networks", check=_share
+        0.9, "Adam's decay rate of the mean gradient, for both networks", _share
     )
     discriminator_learning_rate: float | None = _choice(
-        None,
-        float,
-        "Adam's learning rate for the discriminator (default: --learning-rate)",
-        check=_positive_number,
+        None, "Adam's learning rate for the discriminator (default: --learning-rate)", _positive
     )
     ema_decay: float = _choice(
-        0.0,
-        float,
-        "decay rate of an average of the generator's weights, such as 0.999; 0 is off",
-        check=_share,
+        0.0, "decay rate of an average of the generator's weights, such as 0.999; 0 is off", _share
     )
 
     def __post_init__(self):
@@ -278,8 +236,4 @@ for _field in dataclasses.fields(TrainConfig):
 
 def still_known(choices: dict) -> dict:
     """Returns recorded fields of a `TrainConfig` without dropped ones that had no effect."""
-    return {
-        name: value
-        for name, value in choices.items()
-        if name not in _DROPPED or value != _DROPPED[name]
-    }
+    return {name: value for name, value in choices.items() if (name, value) not in _DROPPED.items()}

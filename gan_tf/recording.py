@@ -128,10 +128,9 @@ class Record(SilentRecord):
         if not self.overwrite and self.run.config_path.exists():
             recorded_config, recorded_environment = self.run.read_config()
             recorded_sha256 = recorded_environment.get("images_sha256")
-            if recorded_sha256 is None:  # as in the oldest runs
-                same = self.config.dataset == recorded_config.dataset
-            else:
-                same = self.images_sha256 == recorded_sha256
+            # The oldest runs did not record it.
+            by_name = self.config.dataset == recorded_config.dataset
+            same = by_name if recorded_sha256 is None else self.images_sha256 == recorded_sha256
             if not same:
                 raise UserError(
                     f"the images of `dataset` {self.config.dataset} are not those that the run in"
@@ -185,9 +184,7 @@ class Record(SilentRecord):
             self._count_seconds()
             self._save()
             if stopping:
-                console.say(
-                    f"saved after step {self.gan.steps_done}: the same command resumes there"
-                )
+                console.say(f"saved: the run resumes from step {self.gan.steps_done}")
                 self._stop(stop_request)
 
     def after_epoch(self, epoch, stop_request):
@@ -221,16 +218,15 @@ class Record(SilentRecord):
         with artifacts.only_warned_of():
             self.run.check_held()
             write_report(self.run.path)
-        results = [path for path in (self.run.report_path, self.run.gif_path) if path.exists()]
-        lines = [f"{self.run.path} is complete:", *(f"  {path}" for path in results)]
-        console.say("\n".join(lines))
+        console.say(f"{self.run.path} is complete:")
+        for path in (self.run.report_path, self.run.gif_path):
+            if path.exists():
+                console.say(f"  {path}")
         return self.history
 
     def close_bar(self):
         if self.bar:
             self.bar.close()
-
-    # --------------------------------------------------------------------- start of a run
 
     def _replace_run(self):
         """Starts a new run in place of the one in the folder, which stays whole until then."""
@@ -263,19 +259,14 @@ class Record(SilentRecord):
         self.run.write_config(self.config, self.environment)  # with more epochs, perhaps
 
     def _announce(self):
-        epochs, steps = divmod(self.gan.steps_done, self.steps_per_epoch)
-        if epochs >= self.config.epochs:
-            return
-        if epochs or steps:
-            place = f"step {self.gan.steps_done}, in epoch {epochs + 1}"
-            console.say(f"{self.run.path}: resuming after {place}")
-            return
-        console.say(f"{self.run.path}: training on {len(self.images)} images")
-        # Only for a new run: another setting would change the last bits of one that resumes.
-        for hint in environment.hints(self.config.precision, environment.processor_features()):
-            console.say(hint)
-
-    # --------------------------------------------------------------------- within an epoch
+        step, epoch = self.gan.steps_done, self.gan.steps_done // self.steps_per_epoch + 1
+        if step == 0:
+            console.say(f"{self.run.path}: training on {len(self.images)} images")
+            # Only for a new run: another setting would change the last bits of one that resumes.
+            for hint in environment.hints(self.config.precision, environment.processor_features()):
+                console.say(hint)
+        elif epoch <= self.config.epochs:
+            console.say(f"{self.run.path}: resuming after step {step}, in epoch {epoch}")
 
     def _start_epoch(self):
         self.last_save_time = time.monotonic()  # or the start of the epoch
@@ -292,8 +283,6 @@ class Record(SilentRecord):
             self.run.write_config(self.config, self.environment)
         checkpoints.save(self.checkpoint, self.run, self.gan.steps_done)
         self.last_save_time = time.monotonic()
-
-    # ---------------------------------------------------------------------- after an epoch
 
     def _write_epoch(self, epoch, row):
         """Writes the files of an epoch, adds the variety to its row, and returns its scores."""
@@ -318,10 +307,8 @@ class Record(SilentRecord):
 
     def _snapshot(self, epoch):
         """Returns the generator to sample from after an epoch: its average, if there is one."""
-        generator = self.gan.averaged_generator or self.gan.generator
-        origin = f"epoch {epoch}"
-        noise = self.gan.fixed_noise
-        return Snapshot(generator, noise, self.config, self.environment, epoch, origin)
+        generator, noise = self.gan.averaged_generator or self.gan.generator, self.gan.fixed_noise
+        return Snapshot(generator, noise, self.config, self.environment, epoch, f"epoch {epoch}")
 
     def _save_snapshot(self, epoch):
         checkpoints.save_snapshot(self.run, epoch, self.gan.generators, self.gan.fixed_noise)

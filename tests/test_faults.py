@@ -1,6 +1,5 @@
 """The faults in docs/reliability.md, by their numbers, with real processes, files and signals."""
 
-import ast
 import inspect
 import itertools
 import json
@@ -25,9 +24,7 @@ from helpers import (
     assert_same_outcome,
     contents,
     cut_short,
-    flip_a_bit,
     refusal,
-    remove,
     remove_checkpoint,
     small,
     truncate,
@@ -35,11 +32,12 @@ from helpers import (
 from PIL import Image
 
 import gan_tf
-from gan_tf import noise
+from gan_tf import TrainConfig, noise
+from gan_tf.run import artifacts, checkpoints, images
 from gan_tf.run.rundir import RunDir
+from gan_tf.snapshots import write_images
 
 EAGER_TO_SAVE = "gan_tf.recording.CHECKPOINT_SECONDS = 0"  # a checkpoint after every step
-LAST = f"ckpt-{3 * SMALL_STEPS}"
 KILLS = 12
 campaign = pytest.mark.campaign
 
@@ -87,10 +85,6 @@ def mount(tmp_path):
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def garble(path):
-    path.write_bytes(b"\x00garbage\xff" * (path.stat().st_size // 9))
-
-
 def newest_step(run_dir):
     """Returns the step of the newest checkpoint with an index file; -1 if there is none."""
     steps = [int(path.stem[5:]) for path in RunDir(run_dir).checkpoints.glob("ckpt-*.index")]
@@ -120,7 +114,10 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     """Faults 10, 12, 9 and 1 in turn, at known steps; the campaign uses random ones."""
     run, gate = RunDir(tmp_path / "run"), tmp_path / "gate"
     saved = 0
-    for number, code, error in [(signal.SIGTERM, 143, ""), (signal.SIGINT, 130, "interrupted\n")]:
+    for number, code, flags in [
+        (signal.SIGTERM, 143, ["--epochs=2", "--snapshot-epochs", "1"]),  # both may change later
+        (signal.SIGINT, 130, []),
+    ]:
         signalled = saved + SMALL_STEPS - 2
 
         def make_noise(count, latent_dim, seed, step):
@@ -129,10 +126,13 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
             return noise.make_noise(count, latent_dim, seed, step)
 
         monkeypatch.setattr("gan_tf.training.make_noise", make_noise)
-        stopped = in_process(*small(run.path))
-        assert (stopped.returncode, stopped.stderr) == (code, error)
+        stopped = in_process(*small(run.path, *flags))
+        assert stopped.returncode == code
         assert f"resuming after step {saved}, " in stopped.stdout or saved == 0
         saved = newest_step(run.path)
+        resumption = f"the run resumes from step {saved}\n"
+        assert stopped.stdout.endswith(f"saved: {resumption}")
+        assert stopped.stderr == (f"interrupted: {resumption}" if code == 130 else "")
         # The step of the signal is completed, and saved though no save was due.
         assert saved == signalled + 1 and saved % SMALL_STEPS > 0
     monkeypatch.undo()
@@ -156,48 +156,10 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
     assert epochs_on_the_board(run.path) == {1, 2, 3}
 
 
-# The other kinds of damage are in test_checkpoints.py. history.csv has a row for epoch 3 already,
-# and must not have two at the end.
-@campaign
-@pytest.mark.parametrize(
-    "part, damage",
-    [("data-00000-of-00001", flip_a_bit), ("index", remove)],
-)
-def test_01_02_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
-    small_run, run_copy, launcher, part, damage
-):
-    damage(run_copy / "checkpoints" / f"{LAST}.{part}")
-    RunDir(run_copy).gif_path.unlink()  # what is not finished looks at its checkpoints
-    finished = launcher.run(*small(run_copy))
-    assert finished.returncode == 0, finished.stderr
-    (warning,) = finished.stderr.splitlines()
-    assert f"warning: {run_copy / 'checkpoints' / LAST} cannot be read" in warning
-    assert "resuming after step 10, in epoch 3" in finished.stdout
-    assert_same_outcome(run_copy, small_run)
-
-
-@pytest.mark.parametrize("state", ["", 'model_checkpoint_path: "ckpt-99"\n', "\x00\xff{"])
-def test_03_a_finished_run_is_finished_without_a_true_state_file(run_copy, in_process, state):
-    """gan_tf writes no such file, so it is missing in every other test."""
-    assert not (run_copy / "checkpoints" / "checkpoint").exists()
-    (run_copy / "checkpoints" / "checkpoint").write_text(state)
-    before = contents(run_copy)
-    finished = in_process(*small(run_copy))
-    assert (finished.returncode, finished.stderr) == (0, "")
-    assert "is finished: 3 epochs" in finished.stdout
-    assert contents(run_copy) == before
-
-
-def remove_all(folder):
-    for path in folder.iterdir():
-        path.unlink()
-
-
-@pytest.mark.parametrize("remove_checkpoints", [remove_all, shutil.rmtree])
-def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process, remove_checkpoints):
+def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process):
     """Unreadable checkpoints are in test_checkpoints.py, `--overwrite` in test_reliability.py."""
     run = RunDir(run_copy)
-    remove_checkpoints(run.checkpoints)
+    shutil.rmtree(run.checkpoints)
     before = contents(run_copy)
     message = refusal(*small(run_copy), run=in_process)
     assert f"{run.checkpoints} holds no checkpoint, though {run.history_path} has" in message
@@ -206,38 +168,16 @@ def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process, remove_ch
 
 
 def test_05_06_other_settings_are_refused_with_both_values(small_run, in_process):
+    changes = {"latent-dim": (50, 100), "dataset": ("mnist", "synthetic"), "seed": (1, 0)}
+    changes |= {"learning-rate": (0.1, 0.0001), "batch-size": (64, 16), "max-images": (79, 80)}
+    changes |= {"precision": ("bfloat16", "float32")}
     before = contents(small_run)
-    flags = ["--latent-dim=50", "--dataset=mnist", "--precision=bfloat16", "--seed=1"]
-    flags += ["--learning-rate=0.1", "--batch-size=64", "--max-images=79"]
+    flags = [f"--{name}={value}" for name, (value, _) in changes.items()]
     message = refusal(*small(small_run, *flags), run=in_process)
-    for difference in [
-        "--latent-dim is 50, was 100",
-        "--dataset is mnist, was synthetic",
-        "--precision is bfloat16, was float32",
-        "--seed is 1, was 0",
-        "--learning-rate is 0.1, was 0.0001",
-        "--batch-size is 64, was 16",
-        "--max-images is 79, was 80",
-    ]:
-        assert difference in message
-    assert message.count(" was ") == len(flags)
+    for name, (value, recorded) in changes.items():
+        assert f"--{name} is {value}, was {recorded}" in message
+    assert message.count(" was ") == len(changes)
     assert contents(small_run) == before
-
-
-@campaign
-def test_06_a_finished_run_may_grow_and_keep_other_epochs(
-    small_run, tmp_path, launcher, in_process
-):
-    """As --epochs 100 --snapshot-epochs 10 30 50 70 100 after a run of 50."""
-    for flags in [["--epochs=1", "--snapshot-epochs", "1"], []]:
-        finished = launcher.run(*small(tmp_path, *flags))
-        assert (finished.returncode, finished.stderr) == (0, "")
-    assert "resuming after step 5, in epoch 2" in finished.stdout
-    assert_same_outcome(tmp_path, small_run)
-    before = contents(tmp_path)
-    message = refusal(*small(tmp_path, "--epochs=2"), run=in_process)
-    assert "--epochs is 2, and 3 are started or complete" in message
-    assert contents(tmp_path) == before
 
 
 def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_loaded(
@@ -305,12 +245,6 @@ def test_08_a_full_disk_ends_the_run_and_freed_space_continues_it(
 
 def write_files(folder, version):
     """Yields the path of each kind of file of a run, and a function that writes a version of it."""
-    import numpy as np
-
-    from gan_tf.config import TrainConfig
-    from gan_tf.run import artifacts, images
-    from gan_tf.run.rundir import RunDir
-
     run = RunDir(folder)
     names = ["step", "generator_loss", "discriminator_loss"]
     names += ["generator_loss_std", "discriminator_loss_std"]
@@ -332,9 +266,6 @@ def write_files(folder, version):
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_08_every_kind_of_file_on_a_full_disk(mount, capfd):
     """For each kind of file the write fails with its name, and the old file stays."""
-    from gan_tf.run import checkpoints
-    from gan_tf.snapshots import write_images
-
     folder = mount("size=2m")
     run, array = RunDir(folder), folder / "samples.npy"
     samples = np.zeros([64, 28, 28, 1], np.float32)
@@ -457,6 +388,10 @@ def test_09_flags_for_better_images_and_a_short_last_batch_are_resumed_too(
     finished = launcher.run(*small(folder, *flags))
     assert finished.returncode == 0, finished.stderr
     assert_same_outcome(folder, tmp_path / "whole")
+    for row in RunDir(folder).read_history():  # means over images, not over batches
+        for share in [row["real_accuracy"], row["fake_accuracy"]]:
+            correct = share * (SMALL_IMAGES - 5)
+            assert correct == pytest.approx(round(correct), abs=1e-4)
 
 
 # A disk that takes a minute to flush a checkpoint.
@@ -485,7 +420,8 @@ def test_10_a_second_ctrl_c_stops_at_once_and_loses_nothing_saved(small_run, tmp
     assert launcher.poll() is None  # the first one waits for the save
     launcher.signal(signal.SIGINT)
     stopped = launcher.wait(seconds=30)
-    assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
+    assert stopped.returncode == 130
+    assert stopped.stderr == f"interrupted: the run resumes from step {newest_step(tmp_path)}\n"
     assert newest_step(tmp_path) >= SMALL_STEPS + 1
     finished = launcher.run(*small(tmp_path))
     assert finished.returncode == 0, finished.stderr
@@ -506,6 +442,10 @@ def test_11_a_killed_writer_leaves_no_half_file_under_a_final_name(
     folder = tmp_path / "killed"
     writer = f"""
 import itertools
+import numpy as np
+from gan_tf.config import TrainConfig
+from gan_tf.run import artifacts, images
+from gan_tf.run.rundir import RunDir
 {inspect.getsource(write_files)}
 for version in itertools.cycle([0, 1]):
     for _, write in write_files({str(folder)!r}, version):
@@ -521,17 +461,13 @@ for version in itertools.cycle([0, 1]):
             assert (folder / name).read_bytes() in versions, name
 
 
-def cut_off_last_row(path):
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-
-
-@pytest.mark.parametrize("damage", [truncate, remove, cut_off_last_row])
-def test_11_a_history_that_lost_rows_is_refused(run_copy, in_process, damage):
+def test_11_a_history_that_lost_rows_is_refused(run_copy, in_process):
     """gan_tf itself loses none, and cannot restore the rows that somebody else has lost."""
-    damage(run_copy / "history.csv")
+    history = run_copy / "history.csv"
+    history.write_text("".join(history.read_text().splitlines(keepends=True)[:2]))
     before = contents(run_copy)
     message = refusal(*small(run_copy, "--epochs=4"), run=in_process)
-    assert str(run_copy / "history.csv") in message
+    assert f"{history} has lost rows" in message
     assert contents(run_copy) == before
 
 
@@ -548,33 +484,21 @@ def test_14_a_network_that_never_answers_costs_seconds(tmp_path, in_process, mon
     assert contents(tmp_path) == {}
 
 
-def make_jpeg(path):
-    Image.open(path).convert("L").save(path, "JPEG")
-
-
-def write_text(path):
-    path.write_text("not an image\n")
-
-
-def make_huge(path):
-    Image.new("1", [20_000, 20_000]).save(path)
-
-
-def make_smaller(path):
-    Image.open(path).resize([28, 28]).save(path)
-
-
 @pytest.mark.parametrize(
     "damage, reason",
-    [(cut_short, "is not a whole PNG"), (make_jpeg, "is not a whole PNG")]
-    + [(write_text, "is not a whole PNG"), (make_huge, "is not a whole PNG")]
-    + [(make_smaller, "is not of the size of the first frame")],
+    [
+        (cut_short, "is not a whole PNG"),
+        (lambda path: Image.open(path).convert("L").save(path, "JPEG"), "is not a whole PNG"),
+        (lambda path: path.write_text("not an image\n"), "is not a whole PNG"),
+        (lambda path: Image.new("1", [20_000, 20_000]).save(path), "is not a whole PNG"),
+        (lambda path: Image.open(path).resize([28, 28]).save(path), "is not of the size of the"),
+    ],
 )
 def test_15_a_frame_that_is_foreign_or_damaged_is_named(run_copy, in_process, damage, reason):
-    damage(run_copy / "samples" / "epoch_0002.png")
+    frame = RunDir(run_copy).sample_path(2)
+    damage(frame)
     before = contents(run_copy)
-    message = refusal("gif", f"--run-dir={run_copy}", run=in_process)
-    assert f"{run_copy / 'samples' / 'epoch_0002.png'} {reason}" in message
+    assert f"{frame} {reason}" in refusal("gif", f"--run-dir={run_copy}", run=in_process)
     assert contents(run_copy) == before
 
 
@@ -591,82 +515,6 @@ def test_16_a_loss_that_is_not_finite_ends_the_run_with_the_last_finite_checkpoi
     assert newest_step(run.path) == step - 1
     assert_loads(run.checkpoint_path(step - 1))
     assert run.read_history() == [] and run.sample_paths() == {} and run.snapshot_epochs() == []
-
-
-@pytest.mark.parametrize("rate", ["1e39", "1e-46"])
-def test_16_a_rate_that_is_infinite_or_0_in_float32_is_refused(tmp_path, in_process, rate):
-    """The first loss after a step of infinite size is still finite, and would be saved."""
-    message = refusal(*small(tmp_path / "run", f"--learning-rate={rate}"), run=in_process)
-    assert "--learning-rate" in message and rate in message.replace("+", "")
-    assert contents(tmp_path) == {}
-
-
-# Modules and functions that can execute code from the files that they read.
-FORBIDDEN_MODULES = set(
-    "pickle cPickle _pickle dill cloudpickle joblib marshal shelve yaml torch".split()
-)
-FORBIDDEN_CALLS = set(
-    "eval exec __import__ load_model load_weights saved_model model_from_json model_from_yaml"
-    " from_config deserialize deserialize_keras_object enable_unsafe_deserialization read_pickle"
-    " py_function compile".split()
-)
-
-
-def unsafe_calls(source):
-    """Lists the lines of a Python source that could execute code from a file."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        unsafe = set()
-        if isinstance(node, ast.Import):
-            names = {alias.name.partition(".")[0] for alias in node.names}
-            unsafe = names & FORBIDDEN_MODULES
-        elif isinstance(node, ast.ImportFrom):
-            names = {alias.name for alias in node.names}
-            unsafe = {(node.module or "").partition(".")[0]} & FORBIDDEN_MODULES
-            unsafe |= names & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
-        elif isinstance(node, ast.Attribute):  # compile is a method of re, and of Keras's models
-            unsafe = {node.attr} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES) - {"compile"}
-        elif isinstance(node, ast.Name):
-            unsafe = {node.id} & (FORBIDDEN_CALLS | FORBIDDEN_MODULES)
-        elif isinstance(node, ast.Call):
-            function = ast.unparse(node.func)
-            options = {option.arg: ast.unparse(option.value) for option in node.keywords}
-            if options.get("allow_pickle", "False") != "False":
-                unsafe = {f"allow_pickle={options['allow_pickle']}"}
-            elif function in ("np.load", "numpy.load") and "allow_pickle" not in options:
-                unsafe = {f"{function} without allow_pickle=False"}
-        if unsafe:
-            found.append(f"line {node.lineno}: {', '.join(unsafe)}")
-    return found
-
-
-def test_17_a_strangers_files_are_data_only():
-    sources = [*(ROOT / "gan_tf").glob("**/*.py"), ROOT / "train.py", ROOT / "make_gif.py"]
-    assert len(sources) > 15
-    assert {path.name: unsafe_calls(path.read_text()) for path in sources} == {
-        path.name: [] for path in sources
-    }
-
-
-@pytest.mark.parametrize(
-    "unsafe",
-    [
-        "import pickle",
-        "from joblib import load",
-        "tf.keras.models.load_model(path)",
-        "from keras.models import load_model",
-        "np.load(path)",
-        "np.load(path, allow_pickle=True)",
-        "np.save(path, array, allow_pickle=choice)",
-        "eval(text)",
-        "yaml.load(file)",
-        "tf.saved_model.load(path)",
-        "run = exec",
-        "code = compile(text, path, mode)",
-    ],
-)
-def test_17_an_unsafe_call_would_be_found(unsafe):
-    assert len(unsafe_calls(unsafe)) >= 1
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
 from helpers import ROOT, assert_same_outcome, command, contents, refusal, small, truncate
 
-from gan_tf import TrainConfig, load_pretrained, train
+from gan_tf import TrainConfig, train
 from gan_tf.run.rundir import RunDir
 
 campaign = pytest.mark.campaign
@@ -78,20 +77,6 @@ def test_20_a_folder_that_is_not_known_to_hold_a_run_is_not_replaced(tmp_path, i
         refusal("train", *TINY, "--run-dir", folder, "--overwrite", run=in_process)
         assert (folder / name).read_text() == content
         assert {path.name for path in contents(folder)} <= {name, ".gan_tf.lock"}
-
-
-@campaign
-def test_26_the_users_keras_policy_changes_no_image():
-    import keras
-
-    expected = load_pretrained().sample(4, seed=0)
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
-        found = load_pretrained().sample(4, seed=0)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, expected)
 
 
 @campaign

@@ -15,7 +15,8 @@ from gan_tf.evaluation.evaluate import (
     with_data_folders,
 )
 from gan_tf.run import artifacts, checkpoints
-from gan_tf.run.rundir import RunDir, best_epoch
+from gan_tf.run.rundir import RunDir
+from gan_tf.run.tables import best_epoch
 from gan_tf.snapshots import Snapshot, load_snapshot
 from gan_tf.system import console
 from gan_tf.system.errors import UserError

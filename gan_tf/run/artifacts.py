@@ -22,27 +22,13 @@ _LONGEST_MS = 655_350  # a GIF stores hundredths of a second in 16 bits
 
 
 def write_samples(run: RunDir, epoch: int, samples) -> np.ndarray:
-    """Writes the grid of samples after an epoch, and returns its pixels.
-
-    Args:
-      run: the run.
-      epoch: whole number >= 1.
-      samples: `[count, height, width, 1]` float in [-1, 1].
-
-    Returns:
-      `[grid_height, grid_width]` uint8.
-    """
+    """Writes the grid of an epoch's samples, and returns its pixels; see `images.write_samples`."""
     with run.writing(run.sample_path(epoch)) as unfinished:
         return images.write_samples(unfinished, samples)
 
 
 def write_training_images(run: RunDir, training_images):
-    """Writes the first 16 training images as a grid.
-
-    Args:
-      run: the run.
-      training_images: `[count, 28, 28, 1]` uint8.
-    """
+    """Writes the first 16 training images, `[count, 28, 28, 1]` uint8, as a grid."""
     with run.writing(run.training_images_path) as unfinished:
         grid = images.make_grid(training_images[:GRID_COUNT], images.ZOOM)
         images.write_png(unfinished, grid)
@@ -84,14 +70,9 @@ def write_quality(run: RunDir):
 
 
 def write_epochs(run: RunDir, epochs):
-    """Writes epochs.png: training images, and samples of the same noise after several epochs.
+    """Writes epochs.png: training images, and samples of the same noise after some epochs.
 
-    Args:
-      run: the run.
-      epochs: epochs to show; those without a grid are left out.
-
-    Raises:
-      UserError: there is no grid yet, or one is damaged.
+    Epochs without a grid are left out. Raises UserError if there is no grid yet, or one is damaged.
     """
     panels = []
     if run.training_images_path.exists():
@@ -108,12 +89,8 @@ def write_epochs(run: RunDir, epochs):
 def plot(run: RunDir, epochs=None) -> list[Path]:
     """Makes loss_curves.png and epochs.png again, and returns their paths.
 
-    Args:
-      run: the run.
-      epochs: epochs to show side by side; by default those with a snapshot.
-
-    Raises:
-      UserError: there is no run, it has no complete epoch, or one of `epochs` has no grid.
+    `epochs` are shown side by side; by default those with a snapshot. Raises UserError if there is
+    no run, it has no complete epoch, or one of `epochs` has no grid.
     """
     config, _ = run.read_config()
     if epochs is None:
@@ -129,6 +106,8 @@ def plot(run: RunDir, epochs=None) -> list[Path]:
 def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000) -> str:
     """Writes a GIF of the run's grids, in the order of their epochs.
 
+    Raises UserError if there is no grid yet, or one is damaged or of another size.
+
     Args:
       run: the run.
       output: path of the GIF; by default training.gif in the run's folder.
@@ -137,10 +116,6 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
 
     Returns:
       A line that describes the GIF.
-
-    Raises:
-      UserError: there is no grid yet, one is damaged or of another size, or a duration is out of
-        range.
     """
     for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
         whole_number(name, value, at_least=10, at_most=_LONGEST_MS)

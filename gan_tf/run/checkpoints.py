@@ -20,9 +20,7 @@ def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
     """Writes `ckpt-STEP` to the disk, then removes all but the newest two up to that step.
 
     A checkpoint of a later step exists only if it could not be read. It stays until it is replaced.
-
-    Raises:
-      RunFailed: the disk is full, or the run no longer belongs to this process.
+    Raises RunFailed if the disk is full, or the run no longer belongs to this process.
     """
     run.check_held()
     _write(checkpoint, run.checkpoint_path(step))
@@ -78,11 +76,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
 
 
 def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Variable):
-    """Writes the generator, its average if there is one, and the fixed noise of the run's grids.
-
-    Raises:
-      RunFailed: as for `save`.
-    """
+    """Writes the generator, its average if there is one, and the fixed noise of the run's grids."""
     run.check_held()
     snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
     _write(snapshot, run.snapshot_path(epoch))
@@ -121,7 +115,7 @@ def _is_whole(path):
         reader = tf.train.load_checkpoint(str(path))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, IndexError, ValueError, RuntimeError):
+    except (*_UNREADABLE, RuntimeError):
         return False
     return True
 

@@ -48,14 +48,9 @@ def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
 
 
 def write_samples(path, samples) -> np.ndarray:
-    """Writes generated images to a PNG file as one grid, and returns its pixels.
+    """Writes samples, `[count, height, width, 1]` float in [-1, 1], to a PNG file as one grid.
 
-    Args:
-      path: the file.
-      samples: `[count, height, width, 1]` float in [-1, 1].
-
-    Returns:
-      `[grid_height, grid_width]` uint8.
+    Returns its pixels, `[grid_height, grid_width]` uint8.
     """
     grid = make_grid(to_uint8(samples), zoom=ZOOM)
     write_png(path, grid)

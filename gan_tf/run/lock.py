@@ -45,17 +45,13 @@ class FolderLock:
         Raises:
           RunFailed: the folder was moved or removed, or another process has taken it over.
         """
-        try:
+        with contextlib.suppress(OSError, UserError):
+            was_removed = not os.path.lexists(self.path)
+            if was_removed and _identity(os.stat(self.folder)) == self._folder_id:
+                lost, self._file = self._file, self._acquire()
+                lost.close()
             if _identity(os.lstat(self.path)) == _identity(os.fstat(self._file.fileno())):
                 return
-        except FileNotFoundError:
-            with contextlib.suppress(OSError, UserError):
-                if _identity(os.stat(self.folder)) == self._folder_id:
-                    lost, self._file = self._file, self._acquire()
-                    lost.close()
-                    return
-        except OSError:
-            pass
         raise RunFailed(
             f"{self.folder} was moved, removed or taken over by another process while this one"
             " used it: nothing more was written; check whether that process is training there"
@@ -67,43 +63,39 @@ class FolderLock:
             self.path.unlink()
 
     def _acquire(self):
-        import portalocker  # not at the top: its import needs a folder for temporary files
-
         while True:
             # Do not follow a link or truncate: the file may belong to somebody else.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             file = os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
-            try:
-                status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode):
-                    raise UserError(f"{self.path} is not a file: remove it")
-                if status.st_nlink > 1:
-                    raise UserError(f"{self.path} has a second name (a hard link): remove it")
-                portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+            with contextlib.ExitStack() as unless_locked:
+                unless_locked.enter_context(file)
+                self._lock(file)
                 # The previous holder may have removed the file in the meantime.
-                if _identity(os.fstat(file.fileno())) == _identity(os.lstat(self.path)):
-                    file.truncate(0)
-                    file.write(str(os.getpid()).encode())
-                    return file
-            except portalocker.AlreadyLocked as error:
-                holder = _holder(file)
-                file.close()
-                raise UserError(
-                    f"`run_dir` {self.folder} is in use by {holder}: wait until it ends"
-                ) from error
-            except portalocker.LockException as error:
-                file.close()
-                reason = getattr(error.__context__, "strerror", None) or "it refuses locks"
-                raise UserError(
-                    f"`run_dir` {self.folder} is on a file system without locks ({reason}): choose"
-                    " a folder on another one"
-                ) from error
-            except FileNotFoundError:
-                pass
-            except BaseException:
-                file.close()
-                raise
-            file.close()
+                with contextlib.suppress(FileNotFoundError):
+                    if _identity(os.fstat(file.fileno())) == _identity(os.lstat(self.path)):
+                        file.truncate(0)
+                        file.write(str(os.getpid()).encode())
+                        unless_locked.pop_all()
+                        return file
+
+    def _lock(self, file):
+        import portalocker  # not at the top: its import needs a folder for temporary files
+
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise UserError(f"{self.path} is not a file, or has a second name: remove it")
+        try:
+            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        except portalocker.AlreadyLocked as error:
+            raise UserError(
+                f"`run_dir` {self.folder} is in use by {_holder(file)}: wait until it ends"
+            ) from error
+        except portalocker.LockException as error:
+            reason = getattr(error.__context__, "strerror", None) or "it refuses locks"
+            raise UserError(
+                f"`run_dir` {self.folder} is on a file system without locks ({reason}): choose"
+                " a folder on another one"
+            ) from error
 
 
 def _holder(file):

@@ -1,10 +1,8 @@
-"""A run on disk: the names of its files, its lock, its config and its tables."""
+"""A run on disk: the names of its files, its lock, its config.json and its tables."""
 
 import contextlib
-import csv
 import dataclasses
 import json
-import math
 import os
 import re
 import shlex
@@ -16,27 +14,18 @@ from gan_tf._version import __version__
 from gan_tf.config import OWN_IMAGES, TrainConfig, folder_name, still_known
 from gan_tf.run.lock import NAME as LOCK
 from gan_tf.run.lock import FolderLock
+from gan_tf.run.tables import best_epoch, read_table, write_table
 from gan_tf.system import files
-from gan_tf.system.errors import UserError
+from gan_tf.system.errors import UserError, one_line
 
 # The layout of a run folder: 1 is that of gan_tf 1.0, which recorded no number; 2 adds columns
 # to history.csv. docs/CHANGELOG.md lists what each version can read.
 FORMAT = 2
-# The columns of the tables that hold whole numbers, and those that hold text.
-_WHOLE_NUMBERS = {"epoch", "step", "images", "memorised", "kept_as_best"}
-_TEXTS = {"classifier"}
 _NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
 class RunDir:
-    """The folder of one training run; the README lists what it holds.
-
-    Args:
-      path: path of the folder.
-
-    Raises:
-      UserError: a folder cannot have this name.
-    """
+    """The folder of one training run; the README lists what it holds."""
 
     def __init__(self, path):
         self.path = Path(folder_name("run_dir", path))
@@ -68,11 +57,11 @@ class RunDir:
         }
 
     def checkpoint_path(self, step: int) -> Path:
-        """Returns the path prefix of a checkpoint."""
+        """Returns the path of a checkpoint, without the suffixes of its files."""
         return self.checkpoints / f"ckpt-{step}"
 
     def snapshot_path(self, epoch: int) -> Path:
-        """Returns the path prefix of a snapshot."""
+        """Returns the path of a snapshot, without the suffixes of its files."""
         return self.snapshots / f"epoch_{epoch:04}"
 
     def sample_path(self, epoch: int) -> Path:
@@ -95,42 +84,31 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self):
-        """Locks the run for this process; creates the folder, and removes it if no run started.
-
-        Raises:
-          UserError: another process holds the lock, or the folder cannot be created or written to.
-        """
+        """Locks the run for this process; creates the folder, and removes it if no run started."""
         files.check_tensorflow_name(self.path)
         try:
             created = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            reason = "is not a folder" if os.path.exists(self.path) else "is a broken link"
-            raise UserError(f"`run_dir` {self.path} {reason}: choose another") from None
+            raise UserError(
+                f"`run_dir` {self.path} is a file or a broken link: choose another"
+            ) from None
         except OSError as error:
             raise UserError(f"`run_dir` {self.path} cannot be used: {error.strerror}") from error
         try:
             with FolderLock(self.path) as self._lock:
                 yield
-                started = self.config_path.exists()
-        except BaseException:
-            started = self.config_path.exists()
-            raise
         finally:
-            if self._lock and not started:
-                self._lock.remove()
-            self._lock = None
-            if not started:
+            if not self.config_path.exists():  # no run has started
+                if self._lock:
+                    self._lock.remove()
                 for path in created:
                     with contextlib.suppress(OSError):  # another run may have started beside it
                         path.rmdir()
+            self._lock = None
 
     def check_held(self):
-        """Checks, before a write, that a locked run still belongs to this process.
-
-        Raises:
-          RunFailed: the folder was moved or removed, or another process has taken it over.
-        """
+        """Raises RunFailed, before a write, if a locked run no longer belongs to this process."""
         if self._lock:
             self._lock.check()
 
@@ -142,21 +120,13 @@ class RunDir:
             yield unfinished
 
     def prepare(self):
-        """Creates the run's folders, and refuses an unusable one now rather than after an epoch.
-
-        Raises:
-          UserError: a folder cannot be written to, or a name is taken; the message names it.
-        """
+        """Creates the run's folders, and refuses an unusable one now rather than after an epoch."""
         for folder in self._own:
             try:
-                if folder.is_symlink() and not folder.exists():
-                    raise UserError(f"{folder} is a broken link: remove it")
                 folder.mkdir(exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
-                if files.is_disk_full(error):
-                    raise files.disk_full(folder) from error
                 raise UserError(f"cannot write to {folder}: {error.strerror}") from error
             for path in files.entries(folder):
                 if self._own[folder].fullmatch(path.name) and not path.is_file():
@@ -191,11 +161,7 @@ class RunDir:
     # ------------------------------------------------------------------------ replacing an old run
 
     def check_replaceable(self):
-        """Refuses to replace anything but a run of gan_tf, of any version.
-
-        Raises:
-          UserError: the folder holds files with the names of a run, but no config.json of gan_tf.
-        """
+        """Refuses to replace anything but a run of gan_tf, of any version."""
         if os.path.lexists(self.config_path):
             self.read_config(any_format=True)
         else:
@@ -205,10 +171,7 @@ class RunDir:
         """Puts the new run, which was written beside the old one, in its place.
 
         The old config.json is removed first, and the new one gets its name last, so that `settle`
-        can complete the replacement after a kill at any point.
-
-        Returns:
-          How many files of the old run were removed.
+        can complete the replacement after a kill at any point. Returns the number of removed files.
         """
         self.config_path.unlink(missing_ok=True)
         files.sync(self.path)
@@ -230,21 +193,20 @@ class RunDir:
     # --------------------------------------------------------------------------------- config.json
 
     def check(self, config: TrainConfig):
-        """Refuses to resume a run that was started with other settings.
-
-        Raises:
-          UserError: the message names each field that differs, with both values.
-        """
+        """Refuses to resume a run that was started with other settings, and names both values."""
         if not os.path.lexists(self.config_path):
             self._check_empty()
             return
         recorded, _ = self.read_config()
         differing = config.differences(recorded)
         if config.epochs < recorded.epochs:
-            epochs_started = self._epochs_started()
-            if config.epochs < epochs_started:
+            history = self.read_history()
+            last_step = history[-1]["step"] if history else 0
+            is_in_mid_epoch = max(self.checkpoint_steps(), default=0) > last_step
+            epochs = len(history) + is_in_mid_epoch
+            if config.epochs < epochs:
                 differing.append(
-                    f"`epochs` is {config.epochs}, and {epochs_started} are started or complete"
+                    f"`epochs` is {config.epochs}, and {epochs} are started or complete"
                 )
         if differing:
             resuming = f"gan-tf train --resume --run-dir {shlex.quote(str(self.path))}"
@@ -264,18 +226,8 @@ class RunDir:
                 " choose another `run_dir`, or move the files away"
             )
 
-    def _epochs_started(self):
-        history = self.read_history()
-        last_step = history[-1]["step"] if history else 0
-        is_in_mid_epoch = max(self.checkpoint_steps(), default=0) > last_step
-        return len(history) + is_in_mid_epoch
-
     def is_finished(self, config: TrainConfig) -> bool:
-        """Returns whether this config has nothing left to compute, without any slow import.
-
-        Raises:
-          UserError: as for `check`.
-        """
+        """Returns whether this config has nothing left to compute; also checks it, as `check`."""
         if not os.path.exists(self.config_path):  # unlike Path.exists, this never raises
             return False
         self.check(config)
@@ -293,11 +245,8 @@ class RunDir:
 
     def write_config(self, config: TrainConfig, environment: dict, path: Path | None = None):
         """Records the settings of the run and its environment, by default in config.json."""
-        record = {
-            "format": FORMAT,
-            "config": dataclasses.asdict(config),
-            "environment": environment,
-        }
+        settings = dataclasses.asdict(config)
+        record = {"format": FORMAT, "config": settings, "environment": environment}
         with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -305,12 +254,10 @@ class RunDir:
         """Returns the settings of the run, and the environment in which it was started.
 
         Args:
-          any_format: accept a run of any version of gan_tf; the settings are None if this version
-            does not know their format.
+          any_format: return None for settings of a format that this version does not know.
 
         Raises:
-          UserError: the folder holds no run, its config.json is damaged, or it has a format that
-            this version does not know.
+          UserError: the folder holds no run, its config.json is damaged, or it has such a format.
         """
         try:
             record = json.loads(files.read_text(self.config_path))
@@ -326,36 +273,32 @@ class RunDir:
         except OSError as error:
             raise UserError(f"cannot read {self.config_path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise UserError(
-                f"{self.config_path} is damaged, or not of gan_tf ({reason}): restore it from a"
-                " backup, or choose another `run_dir`"
+                f"{self.config_path} is damaged, or not of gan_tf ({one_line(error)}): restore it"
+                " from a backup, or choose another `run_dir`"
             ) from error
         if any_format:
             return None, environment
         if unknown:
-            reason = f"has fields that gan_tf {__version__} does not know"
-            reason += f" ({', '.join(sorted(map(str, unknown)))})"
+            names = ", ".join(sorted(map(str, unknown)))
+            reason = f"has fields that gan_tf {__version__} does not know ({names})"
         else:
             reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
-        remedy = f"resume it with its own version, gan_tf {version},"
-        if version == __version__:
-            remedy = "restore it from a backup,"
-        raise UserError(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
+        raise UserError(
+            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version}, or"
+            " choose another `run_dir`"
+        )
 
     # -------------------------------------------------------------------------------------- tables
 
     def read_history(self, at_least: int = 0, columns=()) -> list[dict]:
         """Returns the rows of history.csv, one for each complete epoch, in order.
 
-        Args:
-          at_least: smallest allowed number of rows.
-          columns: names of columns that must have a value in every row.
-
         Raises:
-          UserError: the file is damaged, or rows or columns are missing.
+          UserError: the file is damaged, has fewer than `at_least` rows, or misses one of the named
+            columns in any of them.
         """
-        rows = self._read_rows(self.history_path)
+        rows = read_table(self.history_path)
         if (
             rows is None
             or len(rows) < at_least
@@ -369,12 +312,8 @@ class RunDir:
         return rows
 
     def read_evaluation(self) -> list[dict]:
-        """Returns the rows of evaluation.csv, one for each evaluated epoch, in order.
-
-        Raises:
-          UserError: the file is damaged.
-        """
-        rows = self._read_rows(self.evaluation_path)
+        """Returns the rows of evaluation.csv, one for each evaluated epoch, in order."""
+        rows = read_table(self.evaluation_path)
         if rows is None or any(row.get(name) is None for row in rows for name in ("epoch", "fcd")):
             raise UserError(f"{self.evaluation_path} is damaged: remove it, or restore it")
         return sorted(rows, key=lambda row: row["epoch"])
@@ -392,14 +331,6 @@ class RunDir:
         """Returns the epoch with the lowest FCD among those that have a snapshot."""
         kept = self.snapshot_epochs()
         return best_epoch([row for row in self.read_evaluation() if row["epoch"] in kept])
-
-    def _read_rows(self, path):
-        try:
-            return read_table(path)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, csv.Error):
-            return None
 
     def write_history(self, rows: list[dict]):
         """Writes history.csv, replacing the small file as a whole so that no row is cut short."""
@@ -420,20 +351,10 @@ def load_config(run_dir) -> TrainConfig:
     return dataclasses.replace(config, run_dir=run_dir)
 
 
-def best_epoch(rows: list[dict]) -> int | None:
-    """Returns the epoch with the lowest FCD among rows of evaluation.csv, or None."""
-    return min(rows, key=lambda row: row["fcd"])["epoch"] if rows else None
-
-
 def check_output(path, replaceable=()):
     """Refuses an output path that is a file which a run needs, or is not a regular file.
 
-    Args:
-      path: the path that the user gave.
-      replaceable: names of a run's files that the command may replace.
-
-    Raises:
-      UserError: the message says why the path is refused.
+    Names of a run's files that are `replaceable` are allowed.
     """
     files.check_target(path)
     for place in Path(os.path.abspath(path)), Path(os.path.realpath(path)):
@@ -442,55 +363,6 @@ def check_output(path, replaceable=()):
                 raise UserError(
                     f"{path} is a file of the run in {run.path}: choose another `output`"
                 )
-
-
-def read_table(path) -> list[dict]:
-    """Returns the rows of a CSV file with a header; no rows if the file does not exist.
-
-    The file may have been saved by a spreadsheet program: with a byte order mark, or with
-    semicolons between cells and decimal commas.
-
-    Returns:
-      A dict for each row; a cell that is empty or NaN is None.
-
-    Raises:
-      OSError: the file cannot be read.
-      ValueError, csv.Error: the file is not such a table, or a number is infinite.
-    """
-    try:
-        text = files.read_text(path)
-    except FileNotFoundError:
-        return []
-    lines = text.removeprefix("\ufeff").splitlines()
-    semicolons = ";" in "".join(lines[:1])
-    rows = []
-    for cells in csv.DictReader(lines, delimiter=";" if semicolons else ","):
-        if None in cells or None in cells.values():
-            raise ValueError("a row is longer or shorter than the header")
-        if semicolons:
-            cells = {name: cell.replace(",", ".") for name, cell in cells.items()}
-        rows.append({name: _value(name, cell) for name, cell in cells.items()})
-    return rows
-
-
-def write_table(path, rows: list[dict]):
-    """Writes rows below a header with all their keys; missing values become empty cells."""
-    columns = dict.fromkeys(name for row in rows for name in row)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _value(name, cell):
-    if name in _TEXTS:
-        return cell or None
-    number = float(cell) if cell else math.nan
-    if math.isnan(number):
-        return None
-    if math.isinf(number) or (name in _WHOLE_NUMBERS and not number.is_integer()):
-        raise ValueError(f"{name} is {cell}")
-    return int(number) if name in _WHOLE_NUMBERS else number
 
 
 def _numbers(folder, pattern):

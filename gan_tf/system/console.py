@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import faulthandler
 import json
 import os
 import sys
@@ -36,8 +35,13 @@ def say(text: str):
     """
     if _is_quiet:
         return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(_printable(text), flush=True)
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
+    try:
+        print(text, flush=True)
     except OSError as error:
         # Python tries to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,25 +58,12 @@ def say_json(value):
     say(json.dumps(finite, indent=2, allow_nan=False))
 
 
-def _printable(text):
-    """Replaces each character of a text that standard output cannot encode."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
-    return text
-
-
-def _on_a_terminal():
-    return sys.stderr.isatty() and not _is_quiet
-
-
 def bar(items, what: str):
     """Returns an iterator over a list that shows a progress bar on a terminal."""
     from tqdm import tqdm  # not at the top: most commands show no bar
 
-    return tqdm(items, desc=what, leave=False, disable=not _on_a_terminal())
+    # None: tqdm shows nothing where standard error is no terminal.
+    return tqdm(items, desc=what, leave=False, disable=_is_quiet or None)
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
@@ -85,7 +76,7 @@ def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
         initial=images_done,
         unit=" images",
         leave=False,
-        disable=not _on_a_terminal(),
+        disable=_is_quiet or None,
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 
@@ -133,8 +124,7 @@ def import_tensorflow():
     """Imports TensorFlow without its messages on standard error.
 
     TensorFlow 2.21 prints four to seven lines. Its native code prints some of them before it reads
-    the log level, so the file descriptor itself is redirected during the import. A failure is
-    still shown: by an exception, or by faulthandler if native code crashes.
+    the log level, so the file descriptor itself is redirected during the import.
 
     Raises:
       UserError: a variable selects Keras 2, or there is no folder for temporary files.
@@ -167,13 +157,8 @@ def _standard_error_redirected():
         return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    was_enabled = faulthandler.is_enabled()  # by a notebook or pytest
-    if not was_enabled:
-        faulthandler.enable(terminal)
     try:
         yield
     finally:
-        if not was_enabled:
-            faulthandler.disable()
         os.dup2(terminal, 2)
         os.close(terminal)

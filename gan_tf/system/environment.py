@@ -31,11 +31,7 @@ BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def describe(replicas: int = 1) -> dict:
-    """Returns the environment of this process, as recorded in config.json.
-
-    Args:
-      replicas: number of shares that each batch is divided into.
-    """
+    """Returns the environment of this process, as recorded in config.json."""
     return {
         "gan_tf": __version__,
         "python": platform.python_version(),
@@ -116,14 +112,9 @@ def _threads():
     """Returns the number of threads that compute one operation; by default that of the cores."""
     by_variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     by_program = tf.config.threading.get_intra_op_parallelism_threads()
-    return by_program or (int(by_variable) if by_variable.isdigit() else 0) or usable_cores()
-
-
-def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+    # Only Linux knows which cores this process may use.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return by_program or (int(by_variable) if by_variable.isdigit() else 0) or cores
 
 
 def processor() -> str:
@@ -137,12 +128,11 @@ def processor_features() -> set[str]:
 
 
 def _cpuinfo(name):
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            values = [line.partition(":")[2].strip() for line in file if line.startswith(name)]
-    except OSError:
-        values = []
-    return values[0] if values else ""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith(name):
+                return line.partition(":")[2].strip()
+    return ""
 
 
 def _onednn_setting():

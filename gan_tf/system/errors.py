@@ -6,6 +6,8 @@ by the flag: --batch-size.
 
 import re
 
+_LONGEST_REASON = 160  # characters of another library's message
+
 
 class UserError(ValueError):
     """A mistake of the user; the one-line message says what to change. Exit code 2."""
@@ -16,12 +18,18 @@ class RunFailed(RuntimeError):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the type of another library's error and the first line of its message.
+    """Returns the type of another library's error and the first sentence of its message.
 
     Backticks are replaced, as they do not mark an argument of gan_tf there.
     """
-    first_line, _, _ = str(error).strip().partition("\n")
-    return f"{type(error).__name__}: {first_line[:300]}".replace("`", "'")
+    first_line = str(error).strip().partition("\n")[0].replace("`", "'")
+    text = re.sub(r"^{{.*?}} ", "", first_line)  # which node of its graph TensorFlow computed
+    text = re.split(r"\. (?=[A-Z])", text)[0]
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[:_LONGEST_REASON]}..."
+    if isinstance(error, KeyError):  # its message is the key alone
+        text = f"{text} is missing"
+    return f"{type(error).__name__}: {text}"
 
 
 def flag(name: str) -> str:

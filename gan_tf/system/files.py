@@ -23,17 +23,13 @@ _PATTERN_CHARACTERS = "[" if os.name == "nt" else "[\\"
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Yields a temporary path in the same folder, and renames the file when the block ends.
+    """Yields a temporary path with the same suffix; when the block ends, renames that file.
 
-    The content is flushed to the disk before the file is renamed. After a kill or a power failure
-    there is the old file or the new one, never a part of one. After an error the temporary file is
-    removed. If the path is a symbolic link, its target is written.
+    Its content is flushed to the disk first. So after a kill or a power failure there is the old
+    file or the new one, never a part of one. If the path is a symbolic link, its target is written.
 
     Args:
       path: final path of the file; its folder is created if necessary.
-
-    Yields:
-      A `Path` with the same suffix, which the caller writes.
 
     Raises:
       UserError: the folder cannot be created or written to, or the path is not a regular file.
@@ -65,12 +61,7 @@ def written_whole(path):
 
 
 def keep(path, content: bytes):
-    """Writes a cache file; a failure is only a warning.
-
-    Args:
-      path: path of the file.
-      content: content of the file.
-    """
+    """Writes a cache file; a failure is only a warning."""
     try:
         with written_whole(path) as unfinished:
             unfinished.write_bytes(content)
@@ -99,12 +90,7 @@ def read_checked(path, at_most: int) -> bytes | None:
 
 
 def remove_unfinished(folder, names: re.Pattern):
-    """Removes the temporary files that a killed process has left in a folder.
-
-    Args:
-      folder: path of the folder; its subfolders are not searched.
-      names: pattern of the final names; other temporary files stay.
-    """
+    """Removes a killed process's temporary files from a folder, if their final names match."""
     for path in entries(folder):
         match = re.fullmatch(_UNFINISHED.format(r"\d+", "(.*)").replace(".", r"\.", 1), path.name)
         if match and names.fullmatch(match[1]) and path.is_file():
@@ -114,8 +100,7 @@ def remove_unfinished(folder, names: re.Pattern):
 def entries(folder) -> list[Path]:
     """Returns the paths in a folder, sorted by name; none if there is no such folder.
 
-    Raises:
-      UserError: the folder cannot be read. `Path.glob` would silently find nothing.
+    Raises UserError if it cannot be read, where `Path.glob` would silently find nothing.
     """
     try:
         return sorted(Path(folder, name) for name in os.listdir(folder))
@@ -126,11 +111,7 @@ def entries(folder) -> list[Path]:
 
 
 def check_target(path):
-    """Refuses a path for a new file if its name is invalid or belongs to something else.
-
-    Raises:
-      UserError: the message says why.
-    """
+    """Refuses a path for a new file if its name is invalid or belongs to something else."""
     check_name(path)
     if os.path.isdir(path):
         raise UserError(f"{path} is a folder: name a file to write")
@@ -139,37 +120,28 @@ def check_target(path):
 
 
 def check_name(path):
-    """Refuses a name that is empty, too long, not text, or that systems or locales do not allow.
-
-    Raises:
-      UserError: the message says why.
-    """
+    """Refuses a name that is empty, too long, not text, or that systems or locales do not allow."""
     text = os.fspath(path)
     if not isinstance(text, str):
         raise UserError(f"a name must be text, not {text!r}")
     if text == "":
         raise UserError("the name of a file or folder is empty: is a shell variable unset?")
     try:
-        is_utf_8 = os.fsencode(text) == text.encode("utf-8")  # as TensorFlow encodes it
+        encoded = os.fsencode(text)
     except UnicodeEncodeError:
-        is_utf_8 = False
-    if not is_utf_8:
+        encoded = None
+    if encoded != text.encode("utf-8", "replace"):  # as TensorFlow encodes it
         raise UserError(
             f"the name {text!a} is not UTF-8 in this locale: choose another, or set PYTHONUTF8=1"
         )
     if "\0" in text:
         raise UserError(f"the name {text!a} contains a NUL byte")
-    longest = max(text.split(os.sep), key=len)
-    if len(os.fsencode(longest)) > _LONGEST_NAME:
-        raise UserError(f"the name {longest[:20]!a}... has more than {_LONGEST_NAME} bytes")
+    if any(len(name) > _LONGEST_NAME for name in encoded.split(os.fsencode(os.sep))):
+        raise UserError(f"{text[:20]!a}... has a name of more than {_LONGEST_NAME} bytes")
 
 
 def check_tensorflow_name(path):
-    """Refuses a path that TensorFlow could write to but not read.
-
-    Raises:
-      UserError: the message names the character that causes this.
-    """
+    """Refuses a path that TensorFlow could write to but not read."""
     check_name(path)
     for character in _PATTERN_CHARACTERS:
         if character in os.fspath(path):

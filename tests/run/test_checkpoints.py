@@ -30,13 +30,10 @@ class State:
 
     def variables(self):
         gan = self.gan
-        keras_variables = (
-            *gan.generator.variables,  # including the seeds of Dropout
-            *gan.discriminator.variables,
-            *gan.generator_optimizer.variables,
-            *gan.discriminator_optimizer.variables,
-        )
-        return [gan.step, gan.fixed_noise, *(variable.value for variable in keras_variables)]
+        networks = gan.generator, gan.discriminator  # including the seeds of Dropout
+        parts = *networks, gan.generator_optimizer, gan.discriminator_optimizer
+        keras_variables = [variable.value for part in parts for variable in part.variables]
+        return [gan.step, gan.fixed_noise, *keras_variables]
 
     def values(self):
         return [variable.numpy().copy() for variable in self.variables()]
@@ -103,15 +100,7 @@ def test_the_newest_two_are_kept(tmp_path, state):
     assert run.checkpoint_steps() == [11, 10]
 
 
-def empty(path):
-    path.write_bytes(b"")
-
-
-def garble(path):
-    path.write_bytes(b"\x00garbage\xff" * (path.stat().st_size // 9))
-
-
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, garble, remove])
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, remove])
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, state, part, damage):
     damage(run.checkpoints / f"ckpt-10.{part}")
@@ -169,25 +158,19 @@ def test_a_run_that_was_killed_as_it_began_starts_again(tmp_path, state):
     assert checkpoints.restore_newest(state.checkpoint, run) is None
 
 
-def one_more_variable(_):
-    return State(3, quality=tf.Variable(0.0)).checkpoint
-
-
-def one_variable_less(state):
-    gan = state.gan
-    return tf.train.Checkpoint(generator=gan.generator, step=gan.step)
-
-
-def another_shape(_):
-    return State(3, latent_dim=5).checkpoint
-
-
-@pytest.mark.parametrize("layout", [one_more_variable, one_variable_less, another_shape])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda gan: State(3, quality=tf.Variable(0.0)).checkpoint,  # one more variable
+        lambda gan: tf.train.Checkpoint(generator=gan.generator, step=gan.step),
+        lambda gan: State(3, latent_dim=5).checkpoint,
+    ],
+)
 def test_another_layout_is_named_as_such_and_never_as_damaged(run, state, layout):
     """A user might delete a healthy run that is called damaged."""
     before = contents(run.path)
     with pytest.raises(UserError) as refused:
-        checkpoints.restore_newest(layout(state), run)
+        checkpoints.restore_newest(layout(state.gan), run)
     message = str(refused.value)
     assert "ckpt-10 is whole, but holds other variables" in message
     assert str(run.config_path) in message and "\n" not in message

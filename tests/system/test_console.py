@@ -42,19 +42,19 @@ def test_json_has_null_for_what_is_no_number(capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk always full")
-def test_output_that_cannot_be_written_ends_a_command_in_one_line():
+@pytest.mark.parametrize("output, reason", [("/dev/full", "No space left"), ("&-", "Bad file")])
+def test_output_that_cannot_be_written_ends_a_command_in_one_line(output, reason):
     """Not with exit code 0, as if the answers had reached the file."""
-    with open("/dev/full", "w") as full:
-        finished = subprocess.run(
-            [sys.executable, "-m", "gan_tf", "minimax", "--json"],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    finished = subprocess.run(
+        ["sh", "-c", f'"$@" >{output}', "sh", sys.executable, "-m", "gan_tf", "minimax", "--json"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     assert finished.returncode == 1
-    assert finished.stderr.count("\n") == 1 and "standard output: No space left" in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert f"cannot write to standard output: {reason}" in finished.stderr
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,10 @@ def test_the_environment_of_a_run_is_in_its_config(small_run):
 def test_settings_by_variables_are_recorded(monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
     assert environment.describe()["xla_flags"] == "--tf_xla_auto_jit=2"
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    described = environment.describe()
-    assert (described["onednn"], described["onednn_asked"]) == (False, False)
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
-    described = environment.describe()
-    assert (described["onednn"], described["onednn_asked"]) == (True, True)
+    for value, used in [("0", False), ("1", True)]:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+        described = environment.describe()
+        assert (described["onednn"], described["onednn_asked"]) == (used, used)
 
 
 def test_what_an_older_run_did_not_record_had_the_default():

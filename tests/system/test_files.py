@@ -64,17 +64,6 @@ def test_a_symbolic_link_stays_one(tmp_path):
     assert (tmp_path / "there" / "file.txt").read_text() == "whole"
 
 
-def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
-    for name in ["mine.png", "other.txt"]:
-        killed = written_whole(tmp_path / name)
-        killed.__enter__()
-    (tmp_path / ".unfinished-x-mine.png").touch()  # no number of a process
-    files.remove_unfinished(tmp_path, re.compile(r"\w+\.png"))
-    assert sorted(os.listdir(tmp_path)) == sorted(
-        [".unfinished-x-mine.png", f".unfinished-{os.getpid()}-other.txt"]
-    )
-
-
 def test_a_name_that_no_system_takes_is_refused():
     for name, part in [("", "is empty"), ("a\0b", "NUL byte"), ("\ud800", "locale")]:
         with pytest.raises(UserError, match=part):
