@@ -54,14 +54,14 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
         place = hashlib.sha256(repr((_RECIPE, invert, os.path.realpath(folder))).encode())
         cache = Path(cache_dir, f"pictures-{place.hexdigest()[:32]}")
     kept = _read_cache(cache)
-    images, copies = {}, {}  # by the SHA-256 of the file
+    images, keys = {}, []  # the SHA-256 of each file
     for path in console.bar(paths, "pictures"):
         try:
             content = files.read_bytes(path, _MOST_BYTES)
             key = hashlib.sha256(content).digest()
             if key not in images:
                 images[key] = kept[key] if key in kept else _convert(content, invert)
-            copies[key] = copies.get(key, 0) + 1
+            keys.append(key)
         except UnidentifiedImageError:
             left_out[path] = "is no picture"
         except UserError as error:
@@ -76,7 +76,7 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
     if cache is not None and images.keys() != kept.keys():
         rows = b"".join(key + image.tobytes() for key, image in images.items())
         files.keep_checked(cache, rows)
-    ordered = [images[key] for key in sorted(copies) for _ in range(copies[key])]
+    ordered = [images[key] for key in sorted(keys)]
     if left_out:
         count = len(left_out) + len(ordered)
         warnings.warn(f"{len(left_out)} of {count} are left out of the training images: {reasons}")

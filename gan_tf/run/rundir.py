@@ -28,6 +28,10 @@ _TEXTS = {"classifier"}
 _NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
+class _OtherFormat(UserError):
+    """A config.json in a format that this version does not know."""
+
+
 class RunDir:
     """The folder of one training run; the README lists what it holds.
 
@@ -197,7 +201,8 @@ class RunDir:
           UserError: the folder holds files with the names of a run, but no config.json of gan_tf.
         """
         if os.path.lexists(self.config_path):
-            self.read_config(any_format=True)
+            with contextlib.suppress(_OtherFormat):
+                self.read_config()
         else:
             self._check_empty()
 
@@ -301,12 +306,8 @@ class RunDir:
         with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    def read_config(self, any_format: bool = False) -> tuple[TrainConfig | None, dict]:
+    def read_config(self) -> tuple[TrainConfig, dict]:
         """Returns the settings of the run, and the environment in which it was started.
-
-        Args:
-          any_format: accept a run of any version of gan_tf; the settings are None if this version
-            does not know their format.
 
         Raises:
           UserError: the folder holds no run, its config.json is damaged, or it has a format that
@@ -331,8 +332,6 @@ class RunDir:
                 f"{self.config_path} is damaged, or not of gan_tf ({reason}): restore it from a"
                 " backup, or choose another `run_dir`"
             ) from error
-        if any_format:
-            return None, environment
         if unknown:
             reason = f"has fields that gan_tf {__version__} does not know"
             reason += f" ({', '.join(sorted(map(str, unknown)))})"
@@ -341,7 +340,7 @@ class RunDir:
         remedy = f"resume it with its own version, gan_tf {version},"
         if version == __version__:
             remedy = "restore it from a backup,"
-        raise UserError(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
+        raise _OtherFormat(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
 
     # -------------------------------------------------------------------------------------- tables
 
