@@ -114,16 +114,18 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     rate = tf.keras.optimizers.schedules.CosineDecay(2e-3, steps)
     optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=1e-3)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss=[None, loss])
+    # Keras 3.3 would apply a loss of `[None, loss]` to the features.
+    trained = tf.keras.Model(model.inputs, model.outputs[1])
+    trained.compile(optimizer, loss)
     batches = (
         tf.data.Dataset.from_tensor_slices((data.scaled(images), labels))
         .shuffle(len(images), seed=_SEED)
         .batch(_BATCH)
-        .map(lambda x, y: (_vary(x), (y, y)))
+        .map(lambda x, y: (_vary(x), y))
     )
     with bar(range(epochs), "epochs") as shown:
         callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: shown.update())
-        model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
+        trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
     untested = Classifier(model, "", 0.0, names)
     _scale_features(model, untested(data.scaled(images))[0])
     _, found = untested(data.scaled(test_images))
