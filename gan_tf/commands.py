@@ -477,7 +477,7 @@ def _minimax(game, output_dir, json, **choices):
         from gan_tf.minimax.figures import write_figures
         from gan_tf.report import write_part_1
 
-        paths = write_figures(game, **choices, output_dir=output_dir)
+        paths = write_figures(output_dir, game, **choices)
         paths.append(write_part_1(Path(output_dir, "minimax.html")))
         if not json:
             say("\n".join(["", "written:", *(f"  {path}" for path in paths)]))

@@ -17,11 +17,14 @@ arguments,
 
 with positions i and taps t in two dimensions, and channels summed over as in a matrix product.
 Conv2D is dL/dcoarse, Conv2DTranspose dL/dfine, the gradient of either kernel dL/dkernel.
-docs/speed.md derives how `FourierForm` computes them with fewer multiplications.
+
+A form, `FourierForm` or `SubPixelForm`, is a way of computing L. `transform_fine`,
+`transform_kernel` and `transform_coarse` transform the arguments. From two transformed arguments
+`d_fine`, `d_kernel` and `d_coarse` compute the derivative by the third, so that each transformed
+argument serves two derivatives. docs/speed.md derives why `FourierForm` multiplies less often.
 """
 
 import functools
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -139,10 +142,10 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
 class Dropout(tf.keras.layers.Dropout):
-    """`keras.layers.Dropout` with a mask that costs less to draw.
+    """`keras.layers.Dropout` with a mask that takes less time to compute.
 
     The mask is a pure function of its shape, the rate and the state of `seed_generator`, which
-    moves on by one at each call in training, as in Keras.
+    is increased by one at each call in training, as in Keras.
     """
 
     def call(self, inputs, training=False):
@@ -163,7 +166,7 @@ _CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose)
 
 @tf.function(jit_compile=True)  # one loop over memory; as separate ops it takes four times as long
 def dropout_mask(shape, rate, state):
-    """Independent draws: 1 / (1 - rate) with probability 1 - rate, otherwise 0.
+    """Returns independent elements: 1 / (1 - rate) with probability 1 - rate, otherwise 0.
 
     Args:
       shape: [rank] int32.
@@ -194,34 +197,11 @@ def mask_at(positions, rate, state):
     return tf.where(keep, 1.0 / (1.0 - rate), 0.0)
 
 
-class Form(Protocol):
-    """A way of computing the form L: transform two arguments, then derive by the third.
-
-    What a transform returns is only for the derivatives of the same form; a transformed argument
-    serves two of them.
-    """
-
-    def transform_fine(self, fine): ...
-
-    def transform_kernel(self, kernel): ...
-
-    def transform_coarse(self, coarse): ...
-
-    def d_fine(self, kernel, coarse):
-        """Returns dL/dfine, of the shape of fine, from the two other arguments transformed."""
-
-    def d_kernel(self, fine, coarse):
-        """Returns dL/dkernel, likewise."""
-
-    def d_coarse(self, fine, kernel):
-        """Returns dL/dcoarse, likewise."""
-
-
 # The two contractions behind Conv2D and Conv2DTranspose, and their gradients.
 
 
-def conv(form: Form, fine, kernel):
-    """dL/dcoarse."""
+def conv(form, fine, kernel):
+    """Returns dL/dcoarse."""
 
     @tf.custom_gradient
     def contract(fine, kernel):
@@ -236,8 +216,8 @@ def conv(form: Form, fine, kernel):
     return contract(fine, kernel)
 
 
-def conv_transpose(form: Form, coarse, kernel):
-    """dL/dfine."""
+def conv_transpose(form, coarse, kernel):
+    """Returns dL/dfine."""
 
     @tf.custom_gradient
     def contract(coarse, kernel):
@@ -289,14 +269,14 @@ class FourierForm:
         return tf.reshape(_apply(self.T_kernel.T, x), self.kernel_shape)
 
     def _transform_grid(self, matrix, images, stride):
-        """[batch, stride * n, stride * n, channels] to [F, batch, stride**2 * channels]."""
+        """Maps [batch, stride * n, stride * n, channels] to [F, batch, stride**2 * channels]."""
         n, channels = self.n, images.shape[-1]
         x = tf.reshape(images, [-1, n, stride, n, stride * channels])
         x = tf.transpose(x, [1, 3, 0, 2, 4])  # [n, n, batch, stride, stride * channels]
         return tf.reshape(_apply(matrix, x), [len(matrix), -1, stride**2 * channels])
 
     def _grid(self, matrix, x, stride):
-        """The transposed map, [F, batch, stride**2 * channels] to images."""
+        """Maps [F, batch, stride**2 * channels] to images: the transposed map."""
         n, channels = self.n, x.shape[-1] // stride**2
         x = tf.reshape(_apply(matrix.T, x), [n, n, -1, stride, stride * channels])
         x = tf.transpose(x, [2, 0, 3, 1, 4])  # [batch, n, stride, n, stride * channels]
@@ -304,7 +284,7 @@ class FourierForm:
 
 
 def _apply(matrix, x):
-    """The constant matrix [rows, columns] times x as [columns, everything else]."""
+    """Multiplies the constant matrix [rows, columns] by x as [columns, everything else]."""
     return tf.matmul(tf.constant(matrix, x.dtype), tf.reshape(x, [matrix.shape[1], -1]))
 
 
@@ -358,7 +338,7 @@ class SubPixelForm:
 
 
 def _form_of(layer, inputs, transposed):
-    """The faster form of a layer's call, or None: then the Keras layer computes it."""
+    """Returns the faster form of a layer's call, or None where the Keras layer computes it."""
     stride = layer.strides[0]
     supported = (
         layer.padding == "same"
@@ -385,7 +365,7 @@ def _form_of(layer, inputs, transposed):
 
 
 def choose_form(batch, n, kernel_shape, stride):
-    """The faster form of a convolution with "same" padding, or None.
+    """Returns the faster form of a convolution with "same" padding, or None.
 
     The choice depends on these numbers alone, never on a measurement.
 
@@ -418,7 +398,7 @@ def choose_form(batch, n, kernel_shape, stride):
 
 @functools.cache
 def fourier_matrices(n, k, stride):
-    """T_fine [F, n**2], T_kernel [F * stride**2, k**2] and T_coarse [F, n**2], in float64."""
+    """Returns float64 T_fine [F, n**2], T_kernel [F * stride**2, k**2] and T_coarse [F, n**2]."""
     offsets, taps = _taps(k, stride)
     period = n + max(abs(offsets))
     angle = 2j * np.pi / period * np.arange(period)
@@ -448,7 +428,7 @@ def fourier_matrices(n, k, stride):
 
 
 def _taps(k, stride):
-    """Along one axis: which tap takes which phase of the fine grid to which offset.
+    """Returns which tap takes which phase of the fine grid to which offset, along one axis.
 
     Returns:
       The offsets m that occur, [M], and a 0/1 array [M, stride, k] that is 1 at (m, r, t) where

@@ -44,15 +44,12 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
       saddle_point: [x, y].
       hessian_eigenvalues: in ascending order.
       step_size_range: {player: [low, high]} of descent/ascent, ends excluded, or None if no step
-        size converges. The players are "x" and "y"; or, if c is not 0, "both" with equal step
-        sizes.
-      update_matrix: [2, 2], what one step of descent/ascent multiplies (x, y) by.
+        size converges; the players are those of `step_size_limits`.
+      update_matrix: [2, 2], of descent/ascent.
       rates: {dynamics: {predicted, measured}}: the factor by which a step multiplies the distance,
-        from theory and from a run. measured is None if the run has fewer than 3 points or starts
-        at (0, 0).
-      descent_on_both: y_factor is 1 + 2b step_y; diverges says that almost every start does;
-        exception names the starts that converge; f_falls says whether f falls without bound from
-        almost every start (false: it rises), and is None if that depends on the start.
+        from theory and from a run; measured may be None.
+      descent_on_both: y_factor is 1 + 2b step_y; diverges and f_falls hold for almost every start,
+        and exception names the other ones; f_falls is None if the start decides.
 
     Raises:
       UserError: an argument is out of range.
@@ -212,7 +209,7 @@ def answers(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE,
         f"start {_point(start)}, step_x {step_x:g}, step_y {step_y:g}, steps {steps}",
     ]
     for title, sentences in sections(game, start, step_x, step_y, steps):
-        lines += ["", title, *_indented(sentences)]
+        lines += ["", title, *map(_indented, sentences)]
     lines += [
         "",
         "Rates: the factor by which a step multiplies the distance to (0, 0) in the long run",
@@ -220,17 +217,13 @@ def answers(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE,
     ]
     for dynamics, rate in report(game, start, step_x, step_y, steps)["rates"].items():
         predicted, measured = rate["predicted"], rate["measured"]
-        note = ""
-        if measured is not None and not math.isclose(
-            predicted, measured, rel_tol=1e-6, abs_tol=1e-6
-        ):
-            note = "  (this run does not show the long run)"
+        shown = measured is None or np.isclose(measured, predicted, rtol=1e-6, atol=1e-6)
+        note = "" if shown else "  (this run does not show the long run)"
         lines.append(f"    {dynamics:16} {_text(predicted):>10} {_text(measured):>10}{note}")
-    lines += ["", "From the game to the GAN", *_indented(FROM_GAME_TO_GAN)]
+    lines += ["", "From the game to the GAN", *map(_indented, FROM_GAME_TO_GAN)]
     return "\n".join(lines)
 
 
-def _indented(sentences):
-    for sentence in sentences:
-        lines = textwrap.fill(unbroken(sentence, "\0"), 94).replace("\0", " ")
-        yield textwrap.indent(lines, "    ")
+def _indented(sentence):
+    lines = textwrap.fill(unbroken(sentence, "\0"), 94).replace("\0", " ")
+    return textwrap.indent(lines, "    ")

@@ -116,5 +116,6 @@ def checked_arguments(start, step_x, step_y, steps):
 
 
 def require_known(dynamics):
+    """Refuses a name that is not in DYNAMICS."""
     if dynamics not in DYNAMICS:
         raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")

@@ -1,5 +1,6 @@
 """Figures of the minimax game: everything plotted is computed by `gan_tf.minimax`."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 
 from gan_tf import minimax
-from gan_tf.minimax import BILINEAR_GAME, HOMEWORK_GAME
+from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
 from gan_tf.minimax.dynamics import SMALLEST_STEP, checked_arguments
 from gan_tf.minimax.games import formula, typeset
@@ -15,33 +16,27 @@ from gan_tf.minimax.theory import verdict
 from gan_tf.system.files import check_name, written_whole
 
 # Okabe & Ito's colours can be told apart with every common kind of colour blindness.
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-GREY = "#6E6E6E"
+_BLUE, _ORANGE, _GREEN, _VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_GREY = "#6E6E6E"
 
 # A colour and a marker each, so that the figures can also be read without colour.
-STYLES = {
-    "simultaneous": {"color": VERMILION, "marker": "o"},
-    "alternating": {"color": BLUE, "marker": "s"},
-    "descent_on_both": {"color": ORANGE, "marker": "X"},
-    "extragradient": {"color": GREEN, "marker": "^"},
+_STYLES = {
+    "simultaneous": {"color": _VERMILION, "marker": "o"},
+    "alternating": {"color": _BLUE, "marker": "s"},
+    "descent_on_both": {"color": _ORANGE, "marker": "X"},
+    "extragradient": {"color": _GREEN, "marker": "^"},
 }
-SADDLE_POINT = {"marker": "*", "color": "white", "markeredgecolor": "black", "markersize": 14}
+_SADDLE_POINT = {"marker": "*", "color": "white", "markeredgecolor": "black", "markersize": 14}
 
 
 def write_figures(
-    game=HOMEWORK_GAME,
-    start=START,
-    step_x=STEP_SIZE,
-    step_y=STEP_SIZE,
-    steps=STEPS,
-    output_dir=".",
+    output_dir, game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, steps=STEPS
 ):
     """Writes every figure. No unfinished file is left if this is interrupted.
 
     Args:
-      game: a QuadraticGame.
-      start, step_x, step_y, steps: as for `minimax.simulate`.
       output_dir: a folder, created if it is missing.
+      game, start, step_x, step_y, steps: as for `minimax.simulate`.
 
     Returns:
       list of Path, in the order of the assignment's parts.
@@ -59,11 +54,10 @@ def write_figures(
             "minimax_step_sizes.png": step_sizes_figure(game),
             "minimax_rotation.png": rotation_figure(),
         }
-        paths = [Path(output_dir, name) for name in figures]
-        for path, figure in zip(paths, figures.values()):
-            with written_whole(path) as unfinished:
+        for name, figure in figures.items():
+            with written_whole(Path(output_dir, name)) as unfinished:
                 figure.savefig(unfinished, dpi=150)
-    return paths
+    return [Path(output_dir, name) for name in figures]
 
 
 def surface_figure(game, start, step_x, step_y, steps):
@@ -73,7 +67,7 @@ def surface_figure(game, start, step_x, step_y, steps):
     figure = Figure(figsize=(8, 5.8))
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.83), projection="3d", computed_zorder=False)
     reach = 1.5 * _reach(start)
-    x, y = np.meshgrid(np.linspace(-reach, reach, 41), np.linspace(-reach, reach, 41))
+    x, y = np.meshgrid(*[np.linspace(-reach, reach, 41)] * 2)
     surface = game.value(x, y)
     floor = surface.min() - 0.25 * np.ptp(surface)
     axes.plot_surface(
@@ -81,18 +75,16 @@ def surface_figure(game, start, step_x, step_y, steps):
     )
     for dynamics, label, style in (
         ("simultaneous", "x descends, y ascends", {"color": "black", "marker": "o"}),
-        ("descent_on_both", "plain descent on both", {"color": VERMILION, "marker": "X"}),
+        ("descent_on_both", "plain descent on both", {"color": _VERMILION, "marker": "X"}),
     ):
         path = minimax.simulate(game, dynamics, start, step_x, step_y, steps).trajectory
         outside = np.flatnonzero(np.max(np.abs(path), axis=1) > reach)
         path = path[: outside[0]] if outside.size else path
         axes.plot(*path.T, floor, color=style["color"], linewidth=1.2, linestyle=":", zorder=0)
         axes.plot(*path.T, game.value(*path.T), **style, markersize=4, label=label, zorder=3)
-    axes.plot(0, 0, 0, **SADDLE_POINT, linestyle="none", zorder=4, label="saddle point")
-    axes.plot(
-        *start, game.value(*start), color=BLUE, marker="s", markersize=8, linestyle="none",
-        zorder=5, label="start",
-    )  # fmt: skip
+    axes.plot(0, 0, 0, **_SADDLE_POINT, linestyle="none", zorder=4, label="saddle point")
+    f = game.value(*start)
+    axes.plot(*start, f, "s", color=_BLUE, markersize=8, zorder=5, label="start")
     axes.set(xlabel="x", ylabel="y", zlim=(floor, surface.max()))
     axes.zaxis.set_rotate_label(False)  # otherwise the label is upside down
     axes.set_zlabel("f(x, y)", rotation=90)
@@ -115,7 +107,7 @@ def paths_figure(game, start):
     reach = _reach(start)
     figure = Figure(figsize=(8.4, 6.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    x, y = np.meshgrid(np.linspace(-reach, reach, 61), np.linspace(-reach, reach, 61))
+    x, y = np.meshgrid(*[np.linspace(-reach, reach, 61)] * 2)
     surface = game.value(x, y)
     levels = np.linspace(-1, 1, 14) * np.abs(surface).max()
     field = np.stack([-game.gradient_x(x, y), game.gradient_y(x, y)])[:, ::6, ::6]
@@ -127,14 +119,14 @@ def paths_figure(game, start):
     ):
         step_x, step_y = part_x * limit, part_y * limit
         axes.contourf(x, y, surface, levels=levels, cmap="PuOr", alpha=0.45)
-        axes.quiver(x[::6, ::6], y[::6, ::6], *field, color=GREY, alpha=0.6, scale=19)
+        axes.quiver(x[::6, ::6], y[::6, ::6], *field, color=_GREY, alpha=0.6, scale=19)
         run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30).trajectory
         axes.plot(*run.T, color="black", linewidth=0.8)
         points = axes.scatter(
             *run.T, c=np.arange(len(run)), cmap="viridis", vmin=0, vmax=30, s=22, zorder=3
         )
-        axes.plot(*start, color=BLUE, marker="s", markersize=9, linestyle="none")
-        axes.plot(0, 0, **SADDLE_POINT)
+        axes.plot(*start, "s", color=_BLUE, markersize=9)
+        axes.plot(0, 0, **_SADDLE_POINT)
         rate = minimax.predicted_rate(game, "simultaneous", step_x, step_y)
         axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate:.4g}: {verdict(rate)}", fontsize=9.5)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
@@ -157,13 +149,12 @@ def convergence_figure(game, start, step_x, step_y, steps):
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1))
     distances, upper = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1])
     lower = figure.add_subplot(grid[1, 1], sharex=upper)
-    for dynamics, style in STYLES.items():
+    for dynamics in DYNAMICS:
         run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30)).trajectory
-        _plot_distance(
-            distances, run, minimax.predicted_rate(game, dynamics, step_x, step_y), dynamics, style
-        )
+        rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
+        _plot_distance(distances, run, rate, dynamics)
     limit, flat = _common_limit(game), True
-    for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, GREY, "--")):
+    for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, _GREY, "--")):
         run = minimax.simulate(game, "simultaneous", start, size, size, 30).trajectory
         value = game.value(*run.T)
         flat = flat and not value.any()
@@ -189,15 +180,15 @@ def convergence_figure(game, start, step_x, step_y, steps):
     lower.set_title("the distance in these runs", fontsize=10)
     for axes in (distances, upper, lower):
         axes.grid(alpha=0.25)
-    figure.legend(
-        *distances.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10,
-        title="predicted rate: the factor by which a step multiplies the distance", frameon=False,
-    )  # fmt: skip
+    rates = distances.get_legend_handles_labels()
+    title = "predicted rate: the factor by which a step multiplies the distance"
+    place = "outside lower center"
+    figure.legend(*rates, loc=place, ncols=2, fontsize=10, title=title, frameon=False)
     figure.suptitle(f"Watch the distance, not f\nf = {typeset(formula(game))}", fontsize=12)
     return figure
 
 
-def _plot_distance(axes, run, rate, dynamics, style):
+def _plot_distance(axes, run, rate, dynamics):
     label = f"{dynamics.replace('_', ' ')}: {rate:.4g}"
     distance, measured = np.hypot(*run.T), minimax.measured_rate(run)
     step = np.flatnonzero(distance)  # a distance of 0 is not on a log scale
@@ -207,12 +198,10 @@ def _plot_distance(axes, run, rate, dynamics, style):
         # The prediction is a slope: the line ends in the last point of the run.
         with np.errstate(over="ignore"):
             line = distance[step[-1]] * rate ** (step - step[-1])
-        axes.plot(step, line, color=style["color"], linewidth=1.6)
+        axes.plot(step, line, color=_STYLES[dynamics]["color"], linewidth=1.6)
     # Without coupling simultaneous and alternating coincide: the larger marker remains visible.
-    size = 8.5 if dynamics == "simultaneous" else 5
-    axes.plot(
-        step, distance[step], **style, markersize=size, linestyle="none", markevery=2, label=label
-    )
+    style = {**_STYLES[dynamics], "markersize": 8.5 if dynamics == "simultaneous" else 5}
+    axes.plot(step, distance[step], **style, linestyle="none", markevery=2, label=label)
 
 
 def step_sizes_figure(game):
@@ -223,13 +212,11 @@ def step_sizes_figure(game):
 
     sizes = np.linspace(0.01, 1.25, 249) * limit
     rates = minimax.predicted_rate(game, "simultaneous", sizes, sizes)
-    left.plot(sizes, rates, color=BLUE, linewidth=2, label="predicted")
+    left.plot(sizes, rates, color=_BLUE, linewidth=2, label="predicted")
     tried = np.linspace(0.05, 1.25, 25) * limit
-    left.plot(
-        tried, [_rate_of_a_run(game, size, size) for size in tried],
-        color="black", marker="o", markersize=5, linestyle="none", label="measured in a run",
-    )  # fmt: skip
-    left.axhline(1, color=VERMILION, linestyle="--", linewidth=1.5, label="diverges above 1")
+    measured = [_rate_of_a_run(game, size, size) for size in tried]
+    left.plot(tried, measured, "o", color="black", markersize=5, label="measured in a run")
+    left.axhline(1, color=_VERMILION, linestyle="--", linewidth=1.5, label="diverges above 1")
     left.set(xlabel="step size $\\eta$ of both players", ylabel="rate: distance factor per step")
     left.set(ylim=0, title="Rate of descent/ascent")
     left.legend(fontsize=9)
@@ -237,15 +224,13 @@ def step_sizes_figure(game):
 
     sizes = np.linspace(0, 1.3, 521) * limit  # fine enough to show sharp corners
     rates = minimax.predicted_rate(game, "simultaneous", *np.meshgrid(sizes, sizes))
-    shade = right.contourf(
-        sizes, sizes, rates, levels=np.linspace(0, 1, 11), extend="max",
-        cmap=colormaps["cividis"].with_extremes(over="#E8E8E8"),
-    )  # fmt: skip
-    right.contour(sizes, sizes, rates, levels=[1], colors=[VERMILION], linewidths=2)
-    for x in np.linspace(0.15, 1.2, 8) * limit:
-        for y in np.linspace(0.15, 1.2, 8) * limit:
-            marker, colour = ("o", "white") if _rate_of_a_run(game, x, y) < 1 else ("x", "black")
-            right.plot(x, y, marker=marker, markersize=5, color=colour, markeredgecolor="black")
+    colours = colormaps["cividis"].with_extremes(over="#E8E8E8")
+    levels = np.linspace(0, 1, 11)
+    shade = right.contourf(sizes, sizes, rates, levels=levels, extend="max", cmap=colours)
+    right.contour(sizes, sizes, rates, levels=[1], colors=[_VERMILION], linewidths=2)
+    for x, y in itertools.product(np.linspace(0.15, 1.2, 8) * limit, repeat=2):
+        marker, colour = ("o", "white") if _rate_of_a_run(game, x, y) < 1 else ("x", "black")
+        right.plot(x, y, marker=marker, markersize=5, color=colour, markeredgecolor="black")
     right.set(xlabel="step size $\\eta_x$", ylabel="step size $\\eta_y$", aspect="equal")
     right.set_title("Runs that converge (o) and diverge (x)")
     figure.colorbar(shade, ax=right, label="predicted rate")
@@ -253,20 +238,21 @@ def step_sizes_figure(game):
     return figure
 
 
-def rotation_figure(step_size=0.25, steps=40):
+def rotation_figure():
     """f = xy: simultaneous updates spiral outwards, alternating updates stay on an ellipse."""
+    step_size = 0.25
     figure = Figure(figsize=(8.4, 4.4), layout="constrained")
     plane, distance = figure.subplots(1, 2)
     for dynamics in ("simultaneous", "alternating"):
-        run = minimax.simulate(BILINEAR_GAME, dynamics, (1, 0), step_size, step_size, steps)
-        style = {**STYLES[dynamics], "markersize": 4, "linewidth": 1, "label": dynamics}
+        run = minimax.simulate(BILINEAR_GAME, dynamics, (1, 0), step_size, step_size, 40)
+        style = {**_STYLES[dynamics], "markersize": 4, "linewidth": 1, "label": dynamics}
         plane.plot(*run.trajectory.T, **style)
         distance.plot(np.hypot(*run.trajectory.T), **style)
     reach = 1.05 * max(np.abs(plane.get_xlim() + plane.get_ylim()))
-    x, y = np.meshgrid(np.linspace(-reach, reach, 200), np.linspace(-reach, reach, 200))
+    x, y = np.meshgrid(*[np.linspace(-reach, reach, 200)] * 2)
     ellipse = x * x + y * y - step_size * x * y
     plane.contour(x, y, ellipse, levels=[1], colors="black", linestyles=":", zorder=3)
-    plane.plot(0, 0, **SADDLE_POINT)
+    plane.plot(0, 0, **_SADDLE_POINT)
     plane.set(xlabel="x (minimises f)", ylabel="y (maximises f)", aspect="equal", title="the paths")
     distance.set(xlabel="step", ylabel="distance to the saddle point", title="the distance")
     distance.set(ylim=0)

@@ -39,9 +39,7 @@ class QuadraticGame:
         for name in "abc":
             value = getattr(self, name)
             if not is_number(value, 1e-15, 1e15):
-                raise UserError(
-                    "`game`: a, b and c must each be 0 or between 1e-15 and 1e15 in size"
-                )
+                raise UserError("`game`: a, b and c must be 0, or from 1e-15 to 1e15 in size")
             object.__setattr__(self, name, float(value))
         if self.a < 0 or self.b < 0:
             raise UserError("`game`: a and b must not be negative, or f has no saddle point")
@@ -89,14 +87,13 @@ def linear_form(*terms):
 
 def typeset(text):
     """Returns text for a terminal, such as `step_x <= 4 x^2`, as a page shows it: η_x ≤ 4x²."""
-    superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    text = re.sub(r"\^\d", lambda power: power[0][1:].translate(superscript), text)
-    text = re.sub(
-        r"(?<=\d)e([+-]\d+)",
-        lambda exponent: "·10" + str(int(exponent[1])).translate(superscript),
-        text,
-    )
+
+    def raised(match):
+        return str(int(match[1])).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
     for pattern, sign in (
+        (r"\^(\d)", raised),
+        (r"(?<=\d)e([+-]\d+)", lambda exponent: "·10" + raised(exponent)),
         ("step_", "η_"),
         (r"\b([xy])0\b", r"\1₀"),
         ("<=", "≤"),

@@ -14,15 +14,13 @@ from gan_tf.minimax.dynamics import DYNAMICS, require_known
 def update_matrix(game, dynamics, step_x, step_y):
     """Returns the matrix that one step multiplies (x, y) by.
 
-    Its columns are the points that the step takes (1, 0) and (0, 1) to.
-
     Args:
       game: a QuadraticGame.
       dynamics: a name in DYNAMICS.
       step_x, step_y: numbers, or arrays of the same shape for as many matrices.
 
     Returns:
-      [..., 2, 2] float64.
+      [..., 2, 2] float64; the columns are the points that (1, 0) and (0, 1) move to.
 
     Raises:
       UserError: unknown dynamics.
@@ -75,19 +73,16 @@ def step_size_limits(game):
 def measured_rate(trajectory):
     """Measures the factor per step of a run of a quadratic game from its points alone.
 
-    The distance itself gives this factor only late in a run, and it oscillates if the run spirals.
-    Instead, a least-squares fit finds the linear map that takes each point to the next one, and
-    the map's largest absolute eigenvalue is the rate. Each point is scaled to size 1, so that the
-    last steps count as much as the first.
-
-    The rate belongs to the run: descent on both players diverges from almost every start but
-    converges from y = 0, and there the measured rate is below 1.
+    A least-squares fit finds the linear map that takes each point to the next one; the rate is its
+    largest absolute eigenvalue. Each point is scaled to size 1, so that the last steps count as
+    much as the first. The ratio of two distances would oscillate in a run that spirals.
 
     Args:
       trajectory: [steps + 1, 2] float64.
 
     Returns:
-      The rate; None if there are fewer than 3 points or the run starts at (0, 0).
+      The rate of this run, which an unusual start can make smaller than the predicted one; None if
+      there are fewer than 3 points or the run starts at (0, 0).
 
     Source: dynamic mode decomposition (Schmid 2010).
     """

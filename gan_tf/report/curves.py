@@ -25,7 +25,7 @@ class _Kind(NamedTuple):
     caption: str
     columns: dict
     levels: tuple = ()
-    bounds: tuple = (0,)
+    bounds: tuple = (0, 1)
 
 
 _KINDS = (
@@ -41,31 +41,24 @@ _KINDS = (
         "probability of being real, according to the discriminator; dashed grey: undecided",
         {"real_probability": "D(x), real images", "fake_probability": "D(G(z)), generated images"},
         levels=(0.5,),
-        bounds=(0, 1),
     ),
     _Kind(
         "How often the discriminator is right",
         "share of the images of each kind; dashed grey: guessing",
         {"real_accuracy": "real images", "fake_accuracy": "generated images"},
         levels=(0.5,),
-        bounds=(0, 1),
     ),
     _Kind(
         "Gradient norms",
         "Euclidean norm over all weights, averaged over the epoch",
         {"generator_gradient_norm": "generator", "discriminator_gradient_norm": "discriminator"},
+        bounds=(0,),
     ),
-    _Kind(
-        "Variety",
-        "mean distance between two generated images",
-        {"variety": "generated images"},
-        bounds=(0, 1),
-    ),
+    _Kind("Variety", "mean distance between two generated images", {"variety": "generated images"}),
     _Kind(
         "Distance to real images",
         "FCD, lower is better; the floor is the distance between real images and real images",
         {"fcd": "FCD", "fcd_floor": "floor"},
-        bounds=(0, 1),
     ),
 )
 
@@ -74,11 +67,10 @@ class Line(NamedTuple):
     """A line of a chart."""
 
     run: int  # index
-    series: int  # index of its column
-    label: str  # of the series
+    column: str
+    label: str  # of the column
     style: str  # CSS classes
-    segments: list[str]  # SVG points of each stretch without a missing value
-    values: list  # in every epoch, or None
+    segments: tuple[str]  # SVG points of each stretch without a missing value
     end: tuple[float, float]  # place of the run's letter
 
 
@@ -100,19 +92,10 @@ def charts(runs) -> list[Chart]:
     There are none before the second epoch, as one point makes no curve.
     """
     last = max(run.last["epoch"] for run in runs)
-    result = []
-    for kind in _KINDS if last > 1 else ():
-        found = [
-            (index, column, by_epoch)
-            for index, run in enumerate(runs)
-            for column in kind.columns
-            if (by_epoch := _by_epoch(run, column))
-        ]
-        if found:
-            if kind.title == "Variety":
-                kind = _with_real_varieties(kind, runs)
-            result.append(_chart(kind, found, last, len(runs) > 1))
-    return result
+    if last == 1:
+        return []
+    found = [_chart(kind, runs, last) for kind in _KINDS]
+    return [chart for chart in found if chart]
 
 
 def x_of(epoch, last):
@@ -120,95 +103,96 @@ def x_of(epoch, last):
     return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(last - 1, 1)
 
 
-def _by_epoch(run, column):
-    """Returns the values of a column that are not missing."""
-    if column == "variety":
-        return run.variety()
-    rows = run.evaluation if column.startswith("fcd") else run.history
-    return {row["epoch"]: row[column] for row in rows if row.get(column) is not None}
-
-
-def _with_real_varieties(kind, runs):
-    """Adds the variety of the training images as a level for each run that recorded it."""
-    levels = tuple(dict.fromkeys(run.real_variety for run in runs if run.real_variety))
-    if not levels:
-        return kind
-    numbers = " and ".join(f"{level:.2f}" for level in levels)
-    return kind._replace(
-        levels=levels,
-        caption=f"{kind.caption}; dashed grey: between two training images, {numbers}",
+def _chart(kind, runs, last):
+    """Returns a chart, or None if no run has numbers for it."""
+    found = [
+        (index, column, by_epoch)
+        for index, run in enumerate(runs)
+        for column in kind.columns
+        if (by_epoch := run.by_epoch(column))
+    ]
+    if not found:
+        return None
+    levels, caption = kind.levels, kind.caption
+    if kind.title == "Variety" and (levels := sorted({run.real_variety for run in runs} - {None})):
+        numbers = " and ".join(f"{level:.2f}" for level in levels)
+        caption += f"; dashed grey: between two training images, {numbers}"
+    values = [value for *_, by_epoch in found for value in by_epoch.values()]
+    y_of, y_ticks, cut = _vertical_axis(values, levels, kind.bounds)
+    if cut < math.inf:
+        caption += f"; logarithmic above {cut:g}"
+    lines, descriptions = [], []
+    for run, column, by_epoch in found:
+        label = kind.columns[column]
+        if len(runs) > 1:
+            style = f"run-{LETTERS[run]}" + " second" * (column != next(iter(kind.columns)))
+        else:
+            is_real = column.startswith(("discriminator", "real", "fcd_floor"))
+            style = "discriminator" if is_real else "generator"
+        epochs = range(1, last + 1)
+        places = [(x_of(e, last), y_of(by_epoch[e])) if e in by_epoch else None for e in epochs]
+        segments = tuple(
+            " ".join(f"{x:.1f},{y:.1f}" for x, y in stretch)
+            for has_values, stretch in itertools.groupby(places, bool)
+            if has_values
+        )
+        end = [place for place in places if place][-1]
+        lines.append(Line(run, column, label, style, segments, end))
+        numbers = [by_epoch[min(by_epoch)], by_epoch[max(by_epoch)]]
+        name = f"{LETTERS[run]}, {label}" if len(runs) > 1 else label
+        descriptions.append(f"{name} from {numbers[0]:.3g} to {numbers[1]:.3g}")
+    x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
+    return Chart(
+        kind.title,
+        caption,
+        f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
+        _apart(lines),
+        [y_of(level) for level in levels],
+        [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
+        [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
     )
 
 
-def _chart(kind, found, last, several):
-    values = [value for *_, by_epoch in found for value in by_epoch.values()]
-    usual = max(*kind.levels, sorted(values)[len(values) // 4], 1e-9)
-    cut = None  # above it the axis is logarithmic, if a run diverged
-    if len(kind.bounds) < 2 and _OUTLIER * usual < max(values):
-        cut = float(f"{2 * usual:.0e}")
-    shown = [*values, *kind.levels, *kind.bounds, *([0] if cut else [])]
-    low, high = min(shown), max(shown)
+def _vertical_axis(values, levels, bounds):
+    """Returns a function from a value to its vertical place, the ticks, and where logs begin.
+
+    Above the value `cut` the axis is logarithmic, if a run diverged; otherwise `cut` is infinite.
+    """
+    usual = max(*levels, sorted(values)[len(values) // 4], 1e-9)
+    shown, cut = [*values, *levels, *bounds], math.inf
+    if len(bounds) < 2 and max(values) > _OUTLIER * usual:
+        shown, cut = [*shown, 0], float(f"{2 * usual:.0e}")
+    high = max(shown)
 
     def scale(value):
-        if not cut or value <= cut:
+        if value <= cut:
             return value
         return cut * (1 + _LOG_SHARE * math.log(value / cut) / math.log(high / cut))
 
-    bottom, top = scale(low), scale(high)
+    bottom, top = scale(min(shown)), scale(high)
     margin = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
     bottom, top = bottom - margin, top + margin
 
     def y_of(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
-    lines, descriptions = [], []
-    for run, column, by_epoch in found:
-        series = list(kind.columns).index(column)
-        if several:
-            style = f"run-{LETTERS[run]}" + " second" * series
-        else:
-            is_real = column.startswith(("discriminator", "real", "fcd_floor"))
-            style = "discriminator" if is_real else "generator"
-        every = [by_epoch.get(epoch) for epoch in range(1, last + 1)]
-        places = [
-            value if value is None else (x_of(epoch, last), y_of(value))
-            for epoch, value in enumerate(every, 1)
-        ]
-        segments = [
-            " ".join(f"{x:.1f},{y:.1f}" for x, y in stretch)
-            for has_values, stretch in itertools.groupby(places, bool)
-            if has_values
-        ]
-        end = [place for place in places if place][-1]
-        lines.append(Line(run, series, kind.columns[column], style, segments, every, end))
-        known = [value for value in every if value is not None]
-        name = f"{LETTERS[run]}, " * several + kind.columns[column]
-        descriptions.append(f"{name} from {known[0]:.3g} to {known[-1]:.3g}")
-    ticks = MaxNLocator(5, **_ROUND).tick_values(bottom, cut or top)
-    y_ticks = [tick for tick in ticks if bottom <= tick <= (cut or top)]
-    if cut:  # at most two powers of ten, well above the cut
+    end = min(cut, top)  # of the linear part
+    ticks = MaxNLocator(5, **_ROUND).tick_values(bottom, end)
+    ticks = [tick for tick in ticks if bottom <= tick <= end]
+    if cut < math.inf:  # at most two powers of ten, well above the cut
         first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
         powers = [10.0**exponent for exponent in range(first, math.floor(math.log10(high)) + 1)]
-        y_ticks += powers[:: math.ceil(len(powers) / 2) or 1]
-    x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
-    return Chart(
-        kind.title,
-        kind.caption + (f"; logarithmic above {cut:g}" if cut else ""),
-        f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
-        _apart(lines),
-        [y_of(value) for value in kind.levels],
-        [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
-        [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
-    )
+        ticks += powers[:: math.ceil(len(powers) / 2) or 1]
+    return y_of, ticks, cut
 
 
 def _apart(lines):
     """Moves the letters of lines that end together apart, so that each can be read."""
-    moved, previous = [], (0, 0)
+    moved, previous = {}, (0, 0)
     for line in sorted(lines, key=lambda line: line.end):
         x, y = line.end
         if x == previous[0]:
             y = max(y, previous[1] + _LETTER_HEIGHT)
         previous = x, y
-        moved.append(line._replace(end=previous))
-    return sorted(moved)
+        moved[line] = line._replace(end=previous)
+    return [moved[line] for line in lines]

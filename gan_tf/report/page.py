@@ -1,11 +1,8 @@
 """The page: one HTML file that holds everything it needs."""
 
 import base64
-import functools
 import hashlib
 import io
-import json
-import math
 import re
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from gan_tf.report.health import examined
 from gan_tf.report.rules import LEVELS
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
+from gan_tf.run.images import make_grid
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
 
@@ -29,7 +27,7 @@ _TEMPLATE = Path(__file__).with_name("template")
 _SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
 _PART_1_SCRIPTS = ("minimax.js", "playground.js")
 _MOST_RUNS = 8
-_SPRITE_LENGTH = 4_300_000  # of the grids of all runs in base64; the page stays below 5 MB
+_MOST_GRIDS = 300  # on a page, which stays below 5 MB
 
 
 def write_report(run_dirs, output=None, live: bool = False) -> Path:
@@ -85,15 +83,14 @@ def page(runs, snapshot=None) -> str:
     """
     charts = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
+    stride = -(-sum(len(run.grids) for run in runs) // _MOST_GRIDS)
     data = {
         "last": last,
         "chartWidth": curves.WIDTH,
         "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
-        "charts": [
-            [[_short(value) for value in line.values] for line in chart.lines] for chart in charts
-        ],
-        "runs": _sprites(runs),
-        "rows": [_rows(run) for run in runs],
+        "charts": [[(line.run, line.column) for line in chart.lines] for chart in charts],
+        "runs": [_sheet(run.grids, stride or 1) for run in runs],
+        "rows": [_rounded(run.history) for run in runs],
     }
     return _rendered(
         "page.html.j2",
@@ -113,12 +110,12 @@ def page(runs, snapshot=None) -> str:
 
 def _write(output, html):
     with written_whole(output) as unfinished:
-        unfinished.write_text(html, encoding="utf-8")
+        # A text of config.json that is not UTF-8 holds lone surrogates, which no file can store.
+        unfinished.write_text(html, encoding="utf-8", errors="replace")
     return Path(output)
 
 
-@functools.cache
-def _environment():
+def _rendered(template, scripts, **values):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -126,30 +123,22 @@ def _environment():
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
-        "embedded": _embedded,
         "epochs": epochs_as_text,
         "with_formulas": _with_formulas,
         "with_code": _with_code,
         "breakable": _breakable,
     }
-    return environment
-
-
-def _rendered(template, scripts, **values):
     style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            style=Markup(style),
-            script=Markup(script),
-            style_hash=_hash(style),
-            script_hash=_hash(script),
-            toy=_toy(),
-            **values,
-        )
+    return environment.get_template(template).render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        toy=_toy(),
+        **values,
     )
 
 
@@ -189,7 +178,7 @@ def _section(letter, run):
         "part_f": story.part_f(run),
         "stills": [(epoch, _data_uri(run.grids[epoch])) for epoch in grids if epoch in kept],
         "grids": grids,
-        "compared": [epoch for epoch in (10, 30, 50) if epoch in grids] or grids[:1],
+        "compared": [epoch for epoch in grids if epoch in (grids[0], 10, 30, 50)],
         "still": _data_uri(run.grids[grids[-1]]) if grids else None,
     }
 
@@ -206,36 +195,13 @@ def _differing(runs):
     return {name: row for name, row in values.items() if any(v != row[0] for v in row)}
 
 
-def _sprites(runs):
-    """Returns the grids of each run as one picture, with their epochs.
-
-    If they are too large for the page, only every second epoch stays, or every fourth, and so on;
-    the last one always does.
-    """
-    stride = 1
-    while True:
-        sheets = [_sheet(run, stride) for run in runs]
-        length = sum(len(sheet["image"] or "") for sheet in sheets)
-        if length <= _SPRITE_LENGTH or all(len(sheet["epochs"]) <= 1 for sheet in sheets):
-            return sheets
-        stride *= 2
-
-
-def _sheet(run, stride):
-    epochs = sorted(run.grids)[::-1][::stride][::-1]
-    height, width = run.grids[epochs[0]].shape if epochs else (0, 0)
-    columns = math.ceil(math.sqrt(len(epochs)))  # near a square, as browsers limit both sides
-    sheet = np.zeros([columns * height, columns * width], np.uint8)
-    for index, epoch in enumerate(epochs):
-        top, left = index // columns * height, index % columns * width
-        sheet[top : top + height, left : left + width] = run.grids[epoch]
-    return {
-        "epochs": epochs,
-        "image": _data_uri(sheet) if epochs else None,
-        "width": width,
-        "height": height,
-        "columns": columns,
-    }
+def _sheet(grids, stride):
+    """Returns grids as one picture, with their epochs: each `stride`-th one, and the last."""
+    epochs = sorted(grids)[::-1][::stride][::-1]
+    if not epochs:
+        return {"epochs": [], "image": None}
+    sheet = make_grid(np.stack([grids[epoch] for epoch in epochs])[..., None])
+    return {"epochs": epochs, "image": _data_uri(sheet)}
 
 
 def _data_uri(pixels):
@@ -244,20 +210,11 @@ def _data_uri(pixels):
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
-def _rows(run):
-    varieties = run.variety()
-    rows = [row | {"variety": varieties.get(row["epoch"])} for row in run.history]
-    return [{name: _short(value) for name, value in row.items()} for row in rows]
-
-
-def _short(value):
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def _embedded(value):
-    """Returns JSON for a script element, without the `<` that could end the element."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+def _rounded(rows):
+    return [
+        {name: float(f"{x:.5g}") if isinstance(x, float) else x for name, x in row.items()}
+        for row in rows
+    ]
 
 
 def _with_formulas(text):

@@ -7,37 +7,21 @@ thresholds were set on real runs: *the published run* (docs/results: 50 epochs w
 
 from typing import NamedTuple
 
-from gan_tf.report.signals import (
-    FEW_EPOCHS,
-    counted,
-    has,
-    images_seen,
-    latest,
-    lead,
-    listed,
-    number,
-    spikes,
-    spikes_as_text,
-)
+from gan_tf.report.signals import FEW_EPOCHS, counted, latest, lead, listed, number, spikes
 
 LEVELS = {
     "alarm": "the run failed; start again with other settings",
     "advice": "nothing failed, but more training would help",
     "note": "worth knowing; nothing needs to be done about this run",
 }
-UNKNOWN = "unknown"  # a rule's answer if the history lacks what the rule examines
-JUDGED_AFTER = 30_000  # images seen
+UNKNOWN = "unknown"  # a rule's answer if the run lacks what the rule examines
+_JUDGED_AFTER = 30_000  # images seen
 _VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic images became varied after 31,200
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
-_REAL_VARIETY = {"fashion_mnist": 0.80}  # for older runs, which did not record it
-_CLASS_NAMES = {
-    "fashion_mnist": [
-        *["T-shirt/top", "trouser", "pullover", "dress", "coat"],
-        *["sandal", "shirt", "sneaker", "bag", "ankle boot"],
-    ]
-}
-_PROBABILITIES = ("real_probability", "fake_probability")
-_ACCURACIES = ("real_accuracy", "fake_accuracy")
+_GARMENTS = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 
 
 class Finding(NamedTuple):
@@ -68,17 +52,17 @@ def too_early(run):
     moving averages, which start far from the true ones, so that at first all samples look the
     same: their variety rises from 0.03 to 0.37 within 20,000 images.
     """
-    seen = images_seen(run)
-    if seen is not None and seen < JUDGED_AFTER:
-        return Finding(
-            "too_early",
-            "advice",
-            "Too early to judge",
-            f"The run has seen {counted(seen, 'image')}, counting repetitions. Before about"
-            f" {JUDGED_AFTER:,} images, even a good run can look like a bad one.",
-            _resume(run),
-            [],
-        )
+    if run.images_seen >= _JUDGED_AFTER:
+        return None
+    return Finding(
+        "too_early",
+        "advice",
+        "Too early to judge",
+        f"The run has seen {counted(run.images_seen, 'image')}, counting repetitions. Before about"
+        f" {_JUDGED_AFTER:,} images, even a good run can look like a bad one.",
+        _resume(run),
+        [],
+    )
 
 
 def divergence(run):
@@ -89,23 +73,22 @@ def divergence(run):
     1e-2 every epoch is above it. A discriminator that is ten times faster, at sound rates, exceeds
     it in 2 of 25 epochs and recovers; the published run stays below 1.6.
     """
-    if not has(run.history, "generator_loss"):
-        return UNKNOWN
     above = [row for row in run.history if row["generator_loss"] > 16]
-    if 2 * len(above) >= len(run.history):
-        worst = max(above, key=lambda row: row["generator_loss"])
-        flag, rate = max(_rates(run), key=lambda item: item[1])
-        return Finding(
-            "divergence",
-            "alarm",
-            "The losses have diverged",
-            f"The generator's loss is above 16 in {len(above)} of"
-            f" {counted(len(run.history), 'epoch')}; its highest value is"
-            f" {worst['generator_loss']:.1f}, in epoch {worst['epoch']}. In the published run"
-            " (docs/results.md), it stays below 1.6.",
-            f"Start again in another folder with a lower {flag}: {number(rate / 10)} or less.",
-            [row["epoch"] for row in above],
-        )
+    if 2 * len(above) < len(run.history):
+        return None
+    worst = max(above, key=lambda row: row["generator_loss"])
+    flag, rate = max(_rates(run), key=lambda item: item[1])
+    return Finding(
+        "divergence",
+        "alarm",
+        "The losses have diverged",
+        f"The generator's loss is above 16 in {len(above)} of"
+        f" {counted(len(run.history), 'epoch')}; its highest value is"
+        f" {worst['generator_loss']:.1f}, in epoch {worst['epoch']}. In the published run"
+        " (docs/results.md), it stays below 1.6.",
+        f"Start again in another folder with a lower {flag}: {number(rate / 10)} or less.",
+        [row["epoch"] for row in above],
+    )
 
 
 def nothing_learnt(run):
@@ -116,23 +99,24 @@ def nothing_learnt(run):
     epoch of the published run. With a learning rate of 1e-6 they are at most 0.04 apart during 15
     epochs of 2,000 images, and the loss falls from 0.655 to 0.629.
     """
-    if len(run.history) < 3 or not has(run.history, "generator_loss", *_PROBABILITIES):
+    if len(run.history) < 3:
         return UNKNOWN
     losses = [row["generator_loss"] for row in run.history]
     gap = max(abs(lead(row)) for row in run.history)
-    if gap < 0.05 and max(losses) < 1.1 * min(losses):
-        flag, rate = min(_rates(run), key=lambda item: item[1])
-        usual = " (the assignment uses 1e-4)" if rate < 1e-4 else ""
-        return Finding(
-            "nothing_learnt",
-            "alarm",
-            "The networks learn nothing",
-            "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
-            f" are never more than {gap:.3f} apart. The generator's loss stays between"
-            f" {min(losses):.3f} and {max(losses):.3f}.",
-            f"Start again in another folder with a {flag} above {number(rate)}{usual}.",
-            run.column("epoch"),
-        )
+    if gap >= 0.05 or max(losses) >= 1.1 * min(losses):
+        return None
+    flag, rate = min(_rates(run), key=lambda item: item[1])
+    usual = " (the assignment uses 1e-4)" if rate < 1e-4 else ""
+    return Finding(
+        "nothing_learnt",
+        "alarm",
+        "The networks learn nothing",
+        "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
+        f" are never more than {gap:.3f} apart. The generator's loss stays between"
+        f" {min(losses):.3f} and {max(losses):.3f}.",
+        f"Start again in another folder with a {flag} above {number(rate)}{usual}.",
+        [row["epoch"] for row in run.history],
+    )
 
 
 def imbalance(run):
@@ -146,9 +130,9 @@ def imbalance(run):
     of them ever do.
     """
     rows = latest(run)
-    if not rows or not has(rows, *_PROBABILITIES, *_ACCURACIES):
+    if not rows:
         return UNKNOWN
-    lowest = min(row[name] for row in rows for name in _ACCURACIES)
+    lowest = min(row[name] for row in rows for name in ("real_accuracy", "fake_accuracy"))
     highest = max(row["fake_accuracy"] for row in rows)
     if lowest >= 0.9:
         ahead, change = "discriminator", "below"
@@ -182,27 +166,27 @@ def collapse(run):
     epoch 4 on; that of the training images is 0.80. A generator that is ten times faster than the
     discriminator, and draws the same patch of pixels sixteen times, has 0.17.
     """
-    real = run.real_variety or _REAL_VARIETY.get(run.config["dataset"])
-    by_epoch, epochs = run.variety(), [row["epoch"] for row in latest(run)]
-    values = [by_epoch.get(epoch) for epoch in epochs]
-    if not real or not epochs or None in values or (images_seen(run) or 0) < _VARIED_AFTER:
+    real, rows = run.real_variety, latest(run)
+    epochs = [row["epoch"] for row in rows]
+    values = [row.get("variety") for row in rows]
+    if not real or not rows or None in values or run.images_seen < _VARIED_AFTER:
         return UNKNOWN
-    if max(values) < real / 3:
-        other_rate = run.config["discriminator_learning_rate"] is not None
-        return _lasting_or_easing(
-            run,
-            "collapse",
-            values[-1] < 1.1 * values[0],
-            "The images are all alike",
-            f"In the last {len(epochs)} epochs, the images vary less than a third as much as the"
-            f" training images. The mean distance between two generated images is {values[0]:.3f}"
-            f" in epoch {epochs[0]} and {values[-1]:.3f} in epoch {epochs[-1]}; between two"
-            f" training images it is {real:.3f} (root mean square over pixels from −1 to 1).",
-            "without --discriminator-learning-rate"
-            if other_rate
-            else "with another --seed; if it happens again, with half the --learning-rate",
-            epochs,
-        )
+    if max(values) >= real / 3:
+        return None
+    return _lasting_or_easing(
+        run,
+        "collapse",
+        values[-1] < 1.1 * values[0],
+        "The images are all alike",
+        f"In the last {len(epochs)} epochs, the images vary less than a third as much as the"
+        f" training images. The mean distance between two generated images is {values[0]:.3f}"
+        f" in epoch {epochs[0]} and {values[-1]:.3f} in epoch {epochs[-1]}; between two"
+        f" training images it is {real:.3f} (root mean square over pixels from −1 to 1).",
+        "with another --seed; if it happens again, with half the --learning-rate"
+        if run.config["discriminator_learning_rate"] is None
+        else "without --discriminator-learning-rate",
+        epochs,
+    )
 
 
 def missing_classes(run):
@@ -217,7 +201,8 @@ def missing_classes(run):
     unclaimed = row.get("unclaimed_share")
     if not shares or None in (*shares, unclaimed):
         return UNKNOWN
-    names = _CLASS_NAMES.get(run.config["dataset"], [f"class {index}" for index in range(1000)])
+    is_fashion_mnist = run.config["dataset"] == "fashion_mnist"
+    names = _GARMENTS if is_fashion_mnist else [f"class {i}" for i in range(len(shares))]
     threshold = 0.1 / len(shares)
     missing = [name for name, share in zip(names, shares) if share < threshold]
     if unclaimed > 0.5:
@@ -244,11 +229,11 @@ def short_training(run):
     blotches. Images are still improving if the last FCD is more than 3 % below the best of at
     least three earlier ones.
     """
-    done, requested, seen = run.last["epoch"], run.config["epochs"], images_seen(run)
-    distances = [row["fcd"] for row in run.evaluation if row.get("fcd") is not None]
+    done, requested, seen = run.last["epoch"], run.config["epochs"], run.images_seen
+    distances = [row["fcd"] for row in run.evaluation]
     if done < requested:
         title, text = "The run is not finished", f"{done} of {requested} epochs are done."
-    elif seen is not None and seen < _OUTLINES_AFTER:
+    elif seen < _OUTLINES_AFTER:
         title = "The run is short"
         text = (
             f"It has seen {counted(seen, 'image')}, counting repetitions. In the published run"
@@ -271,19 +256,21 @@ def loss_spikes(run):
 
     The published run has three such spikes, which docs/results.md examines; seed 1 has none.
     """
-    if len(run.history) < FEW_EPOCHS or not has(run.history, "generator_loss"):
+    if len(run.history) < FEW_EPOCHS:
         return UNKNOWN
-    if text := spikes_as_text(run.history):
-        remedy = " A new run with --beta-1 0.5 may have none." * (run.config["beta_1"] > 0.5)
-        return Finding(
-            "loss_spikes",
-            "note",
-            "The generator's loss has spikes",
-            text,
-            "Choose a snapshot from another epoch: images around a spike may be striped or torn"
-            f" (docs/results.md).{remedy}",
-            [row["epoch"] for row in spikes(run.history)[0]],
-        )
+    epochs, text = spikes(run.history)
+    if not epochs:
+        return None
+    remedy = " A new run with --beta-1 0.5 may have none." * (run.config["beta_1"] > 0.5)
+    return Finding(
+        "loss_spikes",
+        "note",
+        "The generator's loss has spikes",
+        text,
+        "Choose a snapshot from another epoch: images around a spike may be striped or torn"
+        f" (docs/results.md).{remedy}",
+        epochs,
+    )
 
 
 def _rates(run):

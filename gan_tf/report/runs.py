@@ -1,8 +1,7 @@
 """A run as a report reads it from the run's folder."""
 
 import dataclasses
-import json
-import re
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,16 @@ from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import UserError
 
-_LARGEST = 1e15  # far above any loss or norm, and sums of squares stay finite
-_SHARES = re.compile(r"(real|fake)_(probability|accuracy)|share_.*")  # columns of 0 to 1
-_CLASS_SHARE = re.compile(r"share_(0|[1-9]\d{0,3})")
-_SIDE, _GAP = 28, 2  # pixels of an image, and between two images, in a grid that is not enlarged
+_SIDE, _GAP, _COLUMNS = 28, 2, 4  # of a grid of 16 images before it is enlarged
+_GRID_SIDE = (_SIDE + _GAP) * _COLUMNS + _GAP
+# Columns of history.csv in the runs of every version. The first four are shares, from 0 to 1.
+_SHARES = ("real_probability", "fake_probability", "real_accuracy", "fake_accuracy")
+_AMOUNTS = (
+    *("generator_loss", "discriminator_loss"),
+    *("generator_gradient_norm", "discriminator_gradient_norm"),
+    *("seconds", "images_per_second"),
+)
+_REAL_VARIETY = {"fashion_mnist": 0.80}  # for older runs, which did not record it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,10 +31,10 @@ class Run:
       name: the folder's name.
       config: the run's settings, by field.
       environment: the software and hardware that the run started on.
-      history: rows of history.csv, at least one. None stands for a missing value, and for one that
-        no run computes: not finite, negative, absurdly large, or a share above 1.
+      history: rows of history.csv, at least one. `variety` is measured on the grid, or None, if
+        an older version did not record it; `fcd` and `fcd_floor` are those of evaluation.csv.
       evaluation: rows of evaluation.csv, one for each evaluated epoch of `history`, in order.
-      grids: the sample grids by epoch, each `[height, width]` uint8, not enlarged.
+      grids: the sample grids by epoch, each `[122, 122]` uint8, not enlarged.
     """
 
     name: str
@@ -45,24 +50,27 @@ class Run:
         return self.history[-1]
 
     @property
+    def training_images(self) -> int:
+        """The images in an epoch, computed from its duration and speed."""
+        return round(self.last["seconds"] * self.last["images_per_second"])
+
+    @property
+    def images_seen(self) -> int:
+        """How many real images the discriminator has seen, counting repetitions."""
+        return self.last["epoch"] * self.training_images
+
+    @property
     def real_variety(self) -> float | None:
-        """The variety of the training images, if the run recorded it."""
+        """The variety of the training images: recorded by the run, or known for its data set."""
         value = self.environment.get("real_variety")
-        return value if isinstance(value, float) and 0 < value <= 2 else None
+        if isinstance(value, float) and 0 < value <= 2:
+            return value
+        return _REAL_VARIETY.get(self.config["dataset"])
 
-    def column(self, name: str) -> list:
-        """Returns a column of history.csv, with None for a missing value."""
-        return [row.get(name) for row in self.history]
-
-    def variety(self) -> dict[int, float]:
-        """Returns the variety by epoch: from history.csv or, for older runs, from the grids."""
-        column = {row["epoch"]: row.get("variety") for row in self.history}
-        recorded = {epoch: value for epoch, value in column.items() if value is not None}
-        return recorded or {
-            epoch: variety(images)
-            for epoch, grid in self.grids.items()
-            if len(images := cells(grid)[..., None] / 127.5 - 1) > 1
-        }
+    def by_epoch(self, column: str) -> dict[int, float]:
+        """Returns the values of a column of `history` that are not missing."""
+        known = {row["epoch"]: row.get(column) for row in self.history}
+        return {epoch: value for epoch, value in known.items() if value is not None}
 
 
 def read_run(path) -> Run:
@@ -73,60 +81,52 @@ def read_run(path) -> Run:
     """
     run = RunDir(path)
     config, environment = run.read_config()
-    history = run.read_history()
+    history = run.read_history(columns=_SHARES + _AMOUNTS)
     if not history and run.snapshot_epochs():
         raise UserError(f"{run.history_path} is missing or empty: restore it from a backup")
     if not history:
         raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
-    steps = [0, *(row["step"] for row in history)]
-    if steps[-1] > _LARGEST or any(step <= before for before, step in zip(steps, steps[1:])):
-        raise UserError(f"{run.history_path} is damaged: its steps do not rise from row to row")
+    evaluation = [row for row in run.read_evaluation() if 1 <= row["epoch"] <= len(history)]
+    _check(run.history_path, history)
+    _check(run.evaluation_path, evaluation)
     grids = {
-        epoch: _small(images.read_png(path))
+        epoch: _grid(path)
         for epoch, path in run.sample_paths().items()
         if 1 <= epoch <= len(history)
     }
-    if len({grid.shape for grid in grids.values()}) > 1:
-        raise UserError(f"{run.samples} holds grids of different sizes: remove the foreign ones")
-    evaluated = {row["epoch"]: row for row in run.read_evaluation()}
-    words = [Path(path).resolve().name, dataclasses.asdict(config), environment]
-    # A folder's name that is not UTF-8 holds lone surrogates, which no file can store.
-    words = json.dumps(words, ensure_ascii=False).encode("utf-8", "replace")
-    return Run(
-        *json.loads(words),
-        history=[_plausible(row) for row in history],
-        evaluation=[_plausible(evaluated[e]) for e in evaluated if 1 <= e <= len(history)],
-        grids=grids,
-    )
+    for epoch, grid in grids.items():
+        if history[epoch - 1].get("variety") is None:
+            history[epoch - 1]["variety"] = variety(cells(grid)[..., None] / 127.5 - 1)
+    for row in evaluation:
+        history[row["epoch"] - 1] |= {name: row.get(name) for name in ("fcd", "fcd_floor")}
+    # A folder's name that is not UTF-8 holds lone surrogates, which JSON must not hold.
+    name = Path(path).resolve().name.encode("utf-8", "replace").decode()
+    return Run(name, dataclasses.asdict(config), environment, history, evaluation, grids)
 
 
 def cells(grid) -> np.ndarray:
-    """Returns the images of a grid, `[count, 28, 28]` uint8, without black ones at its end."""
+    """Returns the images of a grid, `[16, 28, 28]` uint8."""
     pitch = _SIDE + _GAP
-    rows, columns = (max(side - _GAP, 0) // pitch for side in grid.shape)
-    found = grid[_GAP : _GAP + rows * pitch, _GAP : _GAP + columns * pitch]
-    found = found.reshape(rows, pitch, columns, pitch).swapaxes(1, 2)
-    found = found.reshape(rows * columns, pitch, pitch)[:, :_SIDE, :_SIDE]
-    while len(found) > 1 and not found[-1].any():
-        found = found[:-1]
-    return found
+    rows = grid[_GAP:, _GAP:].reshape(_COLUMNS, pitch, _COLUMNS, pitch)
+    return rows.swapaxes(1, 2).reshape(-1, pitch, pitch)[:, :_SIDE, :_SIDE]
 
 
-def _small(pixels):
-    """Undoes the enlargement of a grid, in which each pixel is a square."""
-    zoom = images.ZOOM
-    small = pixels[::zoom, ::zoom]
-    enlarged = small.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return small if np.array_equal(enlarged, pixels) else pixels
+def _grid(path):
+    """Reads a grid, and undoes its enlargement, in which each pixel is a square."""
+    grid = images.read_png(path)[:: images.ZOOM, :: images.ZOOM]
+    if grid.shape != (_GRID_SIDE, _GRID_SIDE):
+        raise UserError(f"{path} is not a grid of this run: remove it")
+    return grid
 
 
-def _plausible(row):
-    """Returns a row's numbers, with None for each that no run computes, and no unknown shares."""
-    plausible = {}
-    for name, value in row.items():
-        unknown_share = name.startswith("share_") and not _CLASS_SHARE.fullmatch(name)
-        if not isinstance(value, str) and not unknown_share:
-            low = -_LARGEST if name.startswith("kid") else 0  # an unbiased estimate can be negative
-            high = 1 if _SHARES.match(name) else _LARGEST
-            plausible[name] = value if value is not None and low <= value <= high else None
-    return plausible
+def _check(path, rows):
+    """Refuses a table with a value that no run computes."""
+    for row in rows:
+        for name, value in row.items():
+            is_share = name in _SHARES or name.startswith(("share_", "unclaimed_share"))
+            if is_share or name in (*_AMOUNTS, "step", "variety", "fcd", "fcd_floor"):
+                if value is not None and not 0 <= value <= (1 if is_share else math.inf):
+                    raise UserError(
+                        f"{path} is damaged: {name} is {value:g} in epoch {row['epoch']}:"
+                        " restore it from a backup"
+                    )

@@ -4,25 +4,6 @@ import itertools
 from statistics import median
 
 FEW_EPOCHS = 8  # fewer epochs make no curve: nothing is said about its shape
-FEW_IMAGES = 1000  # a generator may copy so few; it did with the 64 of the ill run tiny_data_set
-
-
-def training_images(run) -> int | None:
-    """Returns the images in an epoch, computed from its duration and speed; None if unknown."""
-    seconds, speed = run.last.get("seconds"), run.last.get("images_per_second")
-    return round(seconds * speed) if seconds and speed else None
-
-
-def images_seen(run) -> int | None:
-    """Returns how many real images the discriminator has seen, counting repetitions."""
-    if count := training_images(run):
-        return run.last["epoch"] * count
-    return run.last["step"] and run.last["step"] * run.config["batch_size"]
-
-
-def has(rows, *names) -> bool:
-    """Returns whether every row has a value in every one of these columns."""
-    return all(row.get(name) is not None for row in rows for name in names)
 
 
 def latest(run) -> list[dict]:
@@ -36,8 +17,8 @@ def lead(row) -> float:
     return row["real_probability"] - row["fake_probability"]
 
 
-def spikes(rows) -> tuple[list[dict], float]:
-    """Returns the rows in which the generator's loss spikes, and the threshold as a share.
+def spikes(rows) -> tuple[list[int], str]:
+    """Returns the epochs in which the generator's loss spikes, and a sentence about them.
 
     A spike is above the median of the seven epochs around it by more than four times the median
     change from epoch to epoch, and by more than 5 %. In the published run the threshold is 9.3 %:
@@ -45,11 +26,11 @@ def spikes(rows) -> tuple[list[dict], float]:
     above it. The first and last three epochs are not judged.
 
     Args:
-      rows: at least eight rows of history.csv, each with a generator loss.
+      rows: at least eight rows of history.csv.
     """
     losses = [row["generator_loss"] for row in rows]
-    if min(losses) <= 0:
-        return [], 0.0  # an edited table
+    if min(losses) == 0:
+        return [], ""  # the discriminator is beaten: changes have no scale
     change = median(abs(after / before - 1) for before, after in itertools.pairwise(losses))
     threshold = max(0.05, 4 * change)
     found = [
@@ -57,16 +38,10 @@ def spikes(rows) -> tuple[list[dict], float]:
         for i in range(3, len(rows) - 3)
         if losses[i] > (1 + threshold) * median(losses[i - 3 : i + 4])
     ]
-    return found, threshold
-
-
-def spikes_as_text(rows) -> str:
-    """Returns a sentence about the spikes, or an empty string if there are none."""
-    found, threshold = spikes(rows)
     if not found:
-        return ""
+        return [], ""
     epochs = listed([f"{row['epoch']} ({row['generator_loss']:.3f})" for row in found])
-    return (
+    return [row["epoch"] for row in found], (
         f"In epoch{'s' * (len(found) > 1)} {epochs}, the generator's loss is more than"
         f" {threshold:.1%} above its median over the seven surrounding epochs."
     )

@@ -450,11 +450,11 @@ def read_table(path) -> list[dict]:
     semicolons between cells and decimal commas.
 
     Returns:
-      A dict for each row; a cell that is empty or not a finite number is None.
+      A dict for each row; a cell that is empty or NaN is None.
 
     Raises:
       OSError: the file cannot be read.
-      ValueError, csv.Error: the file is not such a table.
+      ValueError, csv.Error: the file is not such a table, or a number is infinite.
     """
     try:
         text = files.read_text(path)
@@ -485,13 +485,11 @@ def _value(name, cell):
     if name in _TEXTS:
         return cell or None
     number = float(cell) if cell else math.nan
-    if not math.isfinite(number):
+    if math.isnan(number):
         return None
-    if name not in _WHOLE_NUMBERS:
-        return number
-    if not number.is_integer():
+    if math.isinf(number) or (name in _WHOLE_NUMBERS and not number.is_integer()):
         raise ValueError(f"{name} is {cell}")
-    return int(number)
+    return int(number) if name in _WHOLE_NUMBERS else number
 
 
 def _numbers(folder, pattern):

@@ -397,5 +397,5 @@ def test_signals_end_a_worker_that_waits_for_others(tmp_path):
         workers.wait_until(lambda: all(workers.lines(i)[-1:] == waiting for i in range(2)))
         workers.processes[0].send_signal(signal.SIGINT)
         workers.processes[1].send_signal(signal.SIGTERM)
-        assert workers.wait(20) == {0: 130, 1: -signal.SIGTERM}
+        assert workers.wait(60) == {0: 130, 1: -signal.SIGTERM}
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,7 @@
 """gan_tf.minimax.figures: what is plotted is what was computed. test_cli looks at the files."""
 
+import functools
+
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -17,19 +19,17 @@ def line_with_label(axes, start_of_label):
     return line
 
 
+long_layout = functools.partial(pytest.param, marks=pytest.mark.campaign)  # of seconds
+
+
 @pytest.mark.parametrize(
     "game, start, step_x, step_y",
     [
         (QuadraticGame(1.23456, 2.34567e10, -1.23456e-12), (1e-30, 0), 1e-100, 1.23456e99),
-        *[
-            pytest.param(*case, marks=pytest.mark.campaign)  # the layout takes seconds
-            for case in [
-                (HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16),
-                (QuadraticGame(1.23456e14, 2.34567e-14), (-1.2345e29, 1), 1.2345e-99, 1e-100),
-                (BILINEAR_GAME, (0, 0), 0.1, 0.2),
-                (QuadraticGame(1, 2, -3), (1, 0.5), 0.1, 0.2),
-            ]
-        ],
+        long_layout(HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16),
+        long_layout(QuadraticGame(1.23e14, 2.34e-14), (-1.23e29, 1), 1.2345e-99, 1e-100),
+        long_layout(BILINEAR_GAME, (0, 0), 0.1, 0.2),
+        long_layout(QuadraticGame(1, 2, -3), (1, 0.5), 0.1, 0.2),
     ],
 )
 def test_figures_of_any_game_are_labelled_and_nothing_is_cut(game, start, step_x, step_y):

@@ -239,7 +239,8 @@ def test_a_table_that_a_spreadsheet_has_saved_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     "table",
-    ["\x00\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "epoch,step\n1,2,3\n", "step\n5\n"],
+    ["\x00\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "epoch,step\n1,2,3\n", "step\n5\n"]
+    + ["epoch,step,seconds\n1,5,inf\n"],
 )
 def test_a_damaged_history_is_named(tmp_path, table):
     run = RunDir(tmp_path)

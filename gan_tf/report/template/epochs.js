@@ -1,6 +1,7 @@
 "use strict";
 // Shows one epoch: the slider sets the grids, the markers on the curves, and the numbers.
 const Epochs = (() => {
+  const SIDE = 122; // of a grid, in pixels
   const data = JSON.parse(document.getElementById("data").textContent);
   const slider = document.getElementById("epoch");
   const play = document.getElementById("play");
@@ -25,12 +26,11 @@ const Epochs = (() => {
     const run = data.runs[index];
     const shown = run.epochs.filter((sampled) => sampled <= epoch).pop() ?? run.epochs[0];
     const caption = canvas.parentElement.querySelector(".shown");
-    if (canvas.width !== run.width) [canvas.width, canvas.height] = [run.width, run.height];
     const place = run.epochs.indexOf(shown);
-    const [left, top] = [place % run.columns, Math.floor(place / run.columns)];
+    const columns = Math.ceil(Math.sqrt(run.epochs.length));
+    const [left, top] = [place % columns, Math.floor(place / columns)].map((n) => 2 + n * (SIDE + 2));
     canvas.getContext("2d").drawImage(
-      sheets[index], left * run.width, top * run.height, run.width, run.height,
-      0, 0, run.width, run.height);
+      sheets[index], left, top, SIDE, SIDE, 0, 0, SIDE, SIDE);
     caption.textContent = `epoch ${shown}`;
     canvas.setAttribute("aria-label", `The images of the fixed noise after epoch ${shown}`);
   }
@@ -80,11 +80,11 @@ const Epochs = (() => {
       marker.setAttribute("x2", data.epochX[epoch - 1]);
       const lines = [...data.charts[figure.dataset.chart]];
       figure.querySelectorAll(".values").forEach((item) => {
-        const values = lines.splice(0, item.dataset.lines);
+        const shown = lines.splice(0, item.dataset.lines);
+        const valuesIn = (epoch) => shown.map(([run, column]) => data.rows[run][epoch - 1]?.[column]);
         let measured = epoch;
-        while (measured > 1 && values.every((line) => line[measured - 1] == null)) measured--;
-        const numbers = values.map((line) =>
-          line[measured - 1] == null ? "–" : short(line[measured - 1]));
+        while (measured > 1 && valuesIn(measured).every((value) => value == null)) measured--;
+        const numbers = valuesIn(measured).map((value) => value == null ? "–" : short(value));
         item.querySelector(".value").textContent = numbers.join(" · ");
         item.querySelector(".of").textContent = measured === epoch || numbers.every((n) => n === "–")
           ? "" : ` epoch ${measured}`;
