@@ -145,11 +145,11 @@ def take(batches, count: int) -> tuple[np.ndarray, int]:
       `[count, 28, 28, 1]` float32 in [-1, 1], and how many images were sampled to find them.
     """
     parts = []
-    for samples, indices in batches:
+    while count:
+        samples, indices = next(batches)
         parts.append(samples[:count])
         count -= len(parts[-1])
-        if not count:
-            return np.concatenate(parts), int(indices[len(parts[-1]) - 1]) + 1
+    return np.concatenate(parts), int(indices[len(parts[-1]) - 1]) + 1
 
 
 def load_snapshot(run_dir, epoch=None, averaged: bool = True) -> Snapshot:

@@ -122,7 +122,7 @@ def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path
         "activation batch_shape data_format dilation_rate dtype filters kernel_size name padding"
         " ragged sparse strides target_shape trainable units use_bias"
     )
-    assert {name for layer in layers for name in layer["config"]} == {*known.split()}
+    assert {name for layer in layers for name in layer["config"]} <= {*known.split()}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Training images in memory, and batches of them as a pure function of (seed, epoch)."""
 
 import hashlib
-import math
 import warnings
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def load_images(config: TrainConfig) -> np.ndarray:
             " them again, as in gan_tf.train(config, images=...)"
         )
     if config.dataset == "synthetic":
-        count = min(config.max_images or math.inf, synthetic.COUNT)
+        count = min(config.max_images or synthetic.COUNT, synthetic.COUNT)
         images = synthetic.synthetic_images(count, config.seed)
     elif config.has_image_folder:
         try:

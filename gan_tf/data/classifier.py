@@ -111,16 +111,18 @@ def train_classifier(config: TrainConfig, path, epochs: int = _EPOCHS) -> Classi
     rate = tf.keras.optimizers.schedules.CosineDecay(2e-3, steps)
     optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=1e-3)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss=[None, loss])
+    # Keras 3.3 would apply a loss of `[None, loss]` to the features.
+    trained = tf.keras.Model(model.inputs, model.outputs[1])
+    trained.compile(optimizer, loss)
     batches = (
         tf.data.Dataset.from_tensor_slices((data.scaled(images), labels))
         .shuffle(len(images), seed=_SEED)
         .batch(_BATCH)
-        .map(lambda x, y: (_shift(x), (y, y)))
+        .map(lambda x, y: (_shift(x), y))
     )
     with console.bar(range(epochs), "epochs") as bar:
         callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
-        model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
+        trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
     classifier = Classifier(model, "", 0.0, names)
     _scale_features(model, classifier(data.scaled(images))[0])
     _, predicted_labels = classifier(data.scaled(test_images))

@@ -109,7 +109,7 @@ def wait_for_all(everyone: list[str], index: int, seconds: int):
       RunFailed: not all workers started in time.
     """
     start_time = last_report_time = time.monotonic()
-    missing, visits = range(len(everyone)), 0
+    missing, visits = list(range(len(everyone))), 0
     with _listener(everyone, index) as listener:
         while True:
             missing = [other for other in missing if not accepts(everyone[other])]

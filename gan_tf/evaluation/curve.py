@@ -37,7 +37,7 @@ class QualityCurve:
     def __init__(self, run: RunDir, config: TrainConfig, count: int = COUNT):
         self.run, self.config, self.count = run, config, count
         self.references = load_references(config)
-        self.rows = []
+        self.rows: list[dict] = []
 
     def resume(self):
         """Reads the rows of earlier epochs, before an epoch is trained that might be lost.

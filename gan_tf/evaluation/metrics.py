@@ -144,9 +144,9 @@ def strangeness(features: np.ndarray, train_features: np.ndarray) -> np.ndarray:
 
     Source: Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors".
     """
-    directions = [
+    directions, train_directions = (
         values / np.linalg.norm(values, axis=1, keepdims=True)
         for values in (features, train_features)
-    ]
-    distances, _ = nearest(*directions, _NEIGHBOURS)
+    )
+    distances, _ = nearest(directions, train_directions, _NEIGHBOURS)
     return distances[:, -1]

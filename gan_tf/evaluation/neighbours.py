@@ -74,7 +74,7 @@ def neighbours_grid(samples: np.ndarray, train_images: np.ndarray, features=None
     flat = [values.reshape(len(values), -1) for values in (samples, data.scaled(train_images))]
     for kind, values in [("pixels", flat), ("features", features)]:
         if values is not None:
-            _, nearest = metrics.nearest(*values, columns)
+            _, nearest = metrics.nearest(values[0], values[1], columns)
             grid = make_grid(train_images[nearest.ravel()], ZOOM, columns=columns)
             panels.append(with_caption(grid, f"nearest training images, by {kind}"))
     return side_by_side(panels)

@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 from gan_tf.system import files
 from gan_tf.system.errors import RunFailed, UserError, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # takes half a second to import
 
 _PLOTTED = (  # columns of history.csv
     "generator_loss",
@@ -34,19 +38,16 @@ def write_training_images(run: RunDir, training_images):
         images.write_png(unfinished, grid)
 
 
-def plot_losses(run_dir):
+def plot_losses(run_dir) -> "Figure":
     """Plots the loss curves of a run, for a notebook or another program.
 
     Args:
       run_dir: folder of a run with at least one complete epoch.
 
-    Returns:
-      A `matplotlib.figure.Figure`.
-
     Raises:
       UserError: the folder holds no run, or its history.csv is damaged or empty.
     """
-    from gan_tf.run import plots  # not at the top: Matplotlib takes half a second to import
+    from gan_tf.run import plots
 
     run = RunDir(run_dir)
     config, _ = run.read_config()

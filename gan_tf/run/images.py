@@ -103,9 +103,8 @@ def write_gif(path, frames, frame_ms: int, hold_ms: int):
       frame_ms: duration of each frame in milliseconds; GIF rounds to multiples of 10.
       hold_ms: duration of the last frame.
     """
-    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
-    if len(frames) == 1:
-        durations = hold_ms  # Pillow accepts a list only for several frames
+    # Pillow accepts a list only for several frames.
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms] if len(frames) > 1 else hold_ms
     # Encoded in memory first: on a full disk imageio would print further lines to standard error.
     content = imageio.imwrite(
         "<bytes>", np.stack(frames), extension=".gif", duration=durations, loop=0

@@ -21,10 +21,10 @@ def plot_loss_curves(history, marked_epochs=()) -> Figure:
       history: rows of history.csv as dicts, at least one; losses in nats, averaged over the epoch.
       marked_epochs: epochs to mark; those after the last row are left out.
     """
-    figure = Figure(figsize=[8, 4.8], dpi=120, layout="constrained")
+    figure = Figure(figsize=(8, 4.8), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     epochs = [row["epoch"] for row in history]
-    handles, labels = [], []
+    legend = []
     for network, colour, terms, level in [
         ("discriminator", _BLUE, " (real and generated term added)", 2 * math.log(2)),
         ("generator", _VERMILION, "", math.log(2)),
@@ -39,21 +39,22 @@ def plot_loss_curves(history, marked_epochs=()) -> Figure:
             axes.vlines(epochs, low, high, color=colour, alpha=0.4)
         chance = axes.axhline(level, color=colour, linestyle="--", linewidth=1)
         name = "2 ln 2" if terms else "ln 2"
-        handles += [(line, band), chance]
-        labels += [
-            f"{network} loss{terms} ± standard deviation of the steps",
-            f"{name} = {level:.3f}: {network} loss if the discriminator always answers 1/2",
+        legend += [
+            ((line, band), f"{network} loss{terms} ± standard deviation of the steps"),
+            (
+                chance,
+                f"{name} = {level:.3f}: {network} loss if the discriminator always answers 1/2",
+            ),
         ]
     for epoch in marked_epochs:
         if epoch <= epochs[-1]:
             mark = axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1)
             if epoch == marked_epochs[0]:
-                handles.append(mark)
-                labels.append("epochs with a snapshot of the generator")
+                legend.append((mark, "epochs with a snapshot of the generator"))
     axes.set_title("Losses of both networks")
     axes.set_ylabel("cross-entropy (nats), epoch mean")
     _set_epoch_ticks(axes, epochs)
-    figure.legend(handles, labels, loc="outside lower left", fontsize="small", frameon=False)
+    figure.legend(*zip(*legend), loc="outside lower left", fontsize="small", frameon=False)
     return figure
 
 

@@ -24,6 +24,10 @@ FORMAT = 2
 _NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
+class _OtherFormat(UserError):
+    """A config.json in a format that this version does not know."""
+
+
 class RunDir:
     """The folder of one training run; the README lists what it holds."""
 
@@ -163,7 +167,8 @@ class RunDir:
     def check_replaceable(self):
         """Refuses to replace anything but a run of gan_tf, of any version."""
         if os.path.lexists(self.config_path):
-            self.read_config(any_format=True)
+            with contextlib.suppress(_OtherFormat):
+                self.read_config()
         else:
             self._check_empty()
 
@@ -250,11 +255,8 @@ class RunDir:
         with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    def read_config(self, any_format: bool = False) -> tuple[TrainConfig | None, dict]:
+    def read_config(self) -> tuple[TrainConfig, dict]:
         """Returns the settings of the run, and the environment in which it was started.
-
-        Args:
-          any_format: return None for settings of a format that this version does not know.
 
         Raises:
           UserError: the folder holds no run, its config.json is damaged, or it has such a format.
@@ -277,17 +279,15 @@ class RunDir:
                 f"{self.config_path} is damaged, or not of gan_tf ({one_line(error)}): restore it"
                 " from a backup, or choose another `run_dir`"
             ) from error
-        if any_format:
-            return None, environment
         if unknown:
             names = ", ".join(sorted(map(str, unknown)))
             reason = f"has fields that gan_tf {__version__} does not know ({names})"
         else:
             reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
-        raise UserError(
-            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version}, or"
-            " choose another `run_dir`"
-        )
+        remedy = f"resume it with its own version, gan_tf {version},"
+        if version == __version__:
+            remedy = "restore it from a backup,"
+        raise _OtherFormat(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
 
     # -------------------------------------------------------------------------------------- tables
 

@@ -67,7 +67,7 @@ def keep(path, content: bytes):
             unfinished.write_bytes(content)
     except (UserError, RunFailed) as error:
         # Without the file name, so that Python shows one warning for all files of a folder.
-        reason = f" ({error.__cause__.strerror})" if error.__cause__ else ""
+        reason = f" ({error.__cause__.strerror})" if isinstance(error.__cause__, OSError) else ""
         warnings.warn(
             f"cannot write to {Path(path).parent}{reason}: what would be kept there is computed"
             " again every time"
