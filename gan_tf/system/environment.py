@@ -112,14 +112,9 @@ def _threads():
     """Returns the number of threads that compute one operation; by default that of the cores."""
     by_variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     by_program = tf.config.threading.get_intra_op_parallelism_threads()
-    return by_program or (int(by_variable) if by_variable.isdigit() else 0) or usable_cores()
-
-
-def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    # Only Linux knows which cores this process may use.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return by_program or (int(by_variable) if by_variable.isdigit() else 0) or cores
 
 
 def processor() -> str:
