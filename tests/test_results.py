@@ -73,8 +73,8 @@ def test_the_table_of_the_recipes_quotes_what_was_evaluated():
 
 def test_the_table_of_the_choices_quotes_what_was_evaluated():
     runs = {
-        "homework, seed 0": "default_0",
-        "homework, seed 1": "default_1",
+        "default, seed 0": "default_0",
+        "default, seed 1": "default_1",
         "`--beta-1 0.5`, seed 0": "beta_1_0.5",
         "and `--ema-decay 0.999`, seed 1: best": "best_1",
         "the same, seed 0: best": "best_0",
