@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +78,10 @@ def test_a_run_resumes_with_its_recorded_settings(run_copy, in_process):
 def test_ctrl_c_before_the_first_step_says_what_is_saved(
     run_copy, tmp_path, in_process, monkeypatch
 ):
-    monkeypatch.setattr("gan_tf.data.load_images", lambda _: signal.raise_signal(signal.SIGINT))
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gan_tf.data.load_images", interrupt)
     new = tmp_path / "new"
     for folder, saved in [(run_copy, "the run resumes from step 15"), (new, "nothing was saved")]:
         stopped = in_process(*small(folder, "--epochs=4"))

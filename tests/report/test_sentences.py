@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import random
 import re
+import typing
 
 import numpy as np
 import pytest
@@ -114,7 +115,8 @@ def says_all_settings(config, flags):
         if name == "recipe":
             choices |= RECIPES[value[0]]
         else:
-            kind = TrainConfig.__dataclass_fields__[field].metadata["kind"]
+            declared = TrainConfig.__dataclass_fields__[field].type
+            kind, *_ = typing.get_args(declared) or [declared]  # int in int | None
             choices[field] = kind(value[0]) if value else not name.startswith("no-")
     return not TrainConfig(**choices).differences(TrainConfig(**config))
 
