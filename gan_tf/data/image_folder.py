@@ -54,7 +54,8 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
         key = hashlib.sha256(repr((_CONVERSION, invert, os.path.realpath(folder))).encode())
         cache_path = Path(cache_dir, f"pictures-{key.hexdigest()[:32]}")
         cached = _read_cache(cache_path)
-    images, copies = {}, collections.Counter()  # by the SHA-256 of the file
+    images = {}  # by the SHA-256 of the file
+    copies: collections.Counter[bytes] = collections.Counter()
     for path in console.bar(paths, "pictures"):
         try:
             content = files.read_bytes(path, _MAX_FILE_BYTES)
