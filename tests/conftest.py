@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,8 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis, which reads its option when it is configured
 def pytest_configure(config):
+    # A shell that starts a program in the background makes it, and what it starts, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.seed is None:
         config.option.seed = int(os.environ.get("GAN_TF_TEST_SEED", random.randrange(10**6)))
     if getattr(config.option, "hypothesis_seed", "") is None:
