@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from gan_tf.config import GRID_COUNT
 from gan_tf.evaluation.variety import variety
 from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import UserError
 
-_SIDE, _GAP, _COLUMNS = 28, 2, 4  # of a grid of 16 images before it is enlarged
-_GRID_SIDE = (_SIDE + _GAP) * _COLUMNS + _GAP
+_SIDE = 28  # of an image; the rest is that of a run's grid before it is enlarged
+_COLUMNS = math.isqrt(GRID_COUNT)
+_PITCH = _SIDE + images.GAP
+_GRID_SIDE = _PITCH * _COLUMNS + images.GAP
 # Columns of history.csv in the runs of every version. The first four are shares, from 0 to 1.
 _SHARES = ("real_probability", "fake_probability", "real_accuracy", "fake_accuracy")
 _AMOUNTS = (
@@ -106,9 +109,8 @@ def read_run(path) -> Run:
 
 def cells(grid) -> np.ndarray:
     """Returns the images of a grid, `[16, 28, 28]` uint8."""
-    pitch = _SIDE + _GAP
-    rows = grid[_GAP:, _GAP:].reshape(_COLUMNS, pitch, _COLUMNS, pitch)
-    return rows.swapaxes(1, 2).reshape(-1, pitch, pitch)[:, :_SIDE, :_SIDE]
+    rows = grid[images.GAP :, images.GAP :].reshape(_COLUMNS, _PITCH, _COLUMNS, _PITCH)
+    return rows.swapaxes(1, 2).reshape(-1, _PITCH, _PITCH)[:, :_SIDE, :_SIDE]
 
 
 def _grid(path):

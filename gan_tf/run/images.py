@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gan_tf.system.errors import UserError
 
-_GAP = 2  # pixels between the images of a grid, before zooming
+GAP = 2  # pixels between the images of a grid, before zooming
 ZOOM = 3  # how much a run's grids are enlarged: each pixel becomes a square of this side
 _CAPTION_HEIGHT = 24  # pixels
 PANEL_GAP = 12  # white pixels between panels
@@ -40,11 +40,11 @@ def make_grid(images, zoom: int = 1, columns: int | None = None) -> np.ndarray:
     count, height, width, _ = images.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
-    cells = np.zeros([rows * columns, height + _GAP, width + _GAP], np.uint8)
-    cells[:count, _GAP:, _GAP:] = images[..., 0]
-    cells = cells.reshape(rows, columns, height + _GAP, width + _GAP).swapaxes(1, 2)
-    grid = cells.reshape(rows * (height + _GAP), columns * (width + _GAP))
-    return np.pad(grid, [[0, _GAP], [0, _GAP]]).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    cells = np.zeros([rows * columns, height + GAP, width + GAP], np.uint8)
+    cells[:count, GAP:, GAP:] = images[..., 0]
+    cells = cells.reshape(rows, columns, height + GAP, width + GAP).swapaxes(1, 2)
+    grid = cells.reshape(rows * (height + GAP), columns * (width + GAP))
+    return np.pad(grid, [[0, GAP], [0, GAP]]).repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
 def write_samples(path, samples) -> np.ndarray:

@@ -5,11 +5,11 @@ condition under which it is true. These share no code with the report. A sentenc
 them is an error.
 """
 
+import argparse
 import dataclasses
 import functools
 import random
 import re
-import typing
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from helpers import ILL_RUNS, ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gan_tf.commands import COMMANDS
 from gan_tf.config import RECIPES, TrainConfig
 from gan_tf.report import Run, read_run, story
 from gan_tf.report.health import examined
@@ -106,18 +107,15 @@ def duration(seconds):
 
 
 def says_all_settings(config, flags):
-    """Reads the flags as the command does; with what the first sentence states, they are all."""
+    """Parses the flags as the command does; with what the first sentence states, they are all."""
     names = "dataset seed batch_size learning_rate discriminator_learning_rate".split()
     choices = {name: config[name] for name in names}
-    for flag in flags.split(", "):
-        name, *value = flag.removeprefix("--").split()
-        field = name.removeprefix("no-").replace("-", "_")
-        if name == "recipe":
-            choices |= RECIPES[value[0]]
-        else:
-            declared = TrainConfig.__dataclass_fields__[field].type
-            kind, *_ = typing.get_args(declared) or [declared]  # int in int | None
-            choices[field] = kind(value[0]) if value else not name.startswith("no-")
+    parser = argparse.ArgumentParser()
+    add_flags, _ = COMMANDS["train"]
+    add_flags(parser)
+    given = vars(parser.parse_args(flags.replace(", ", " ").split()))
+    choices |= RECIPES[given["recipe"] or "homework"]
+    choices |= {name: given[name] for name in given.keys() & config.keys()}
     return not TrainConfig(**choices).differences(TrainConfig(**config))
 
 

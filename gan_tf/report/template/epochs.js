@@ -1,7 +1,6 @@
 "use strict";
 // Shows one epoch: the slider sets the grids, the markers on the curves, and the numbers.
 const Epochs = (() => {
-  const SIDE = 122; // of a grid, in pixels
   const data = JSON.parse(document.getElementById("data").textContent);
   const slider = document.getElementById("epoch");
   const play = document.getElementById("play");
@@ -28,9 +27,10 @@ const Epochs = (() => {
     const caption = canvas.parentElement.querySelector(".shown");
     const place = run.epochs.indexOf(shown);
     const columns = Math.ceil(Math.sqrt(run.epochs.length));
-    const [left, top] = [place % columns, Math.floor(place / columns)].map((n) => 2 + n * (SIDE + 2));
+    const side = canvas.width; // of a grid, which is square
+    const [left, top] = [place % columns, Math.floor(place / columns)].map((n) => 2 + n * (side + 2));
     canvas.getContext("2d").drawImage(
-      sheets[index], left, top, SIDE, SIDE, 0, 0, SIDE, SIDE);
+      sheets[index], left, top, side, side, 0, 0, side, side);
     caption.textContent = `epoch ${shown}`;
     canvas.setAttribute("aria-label", `The images of the fixed noise after epoch ${shown}`);
   }
