@@ -29,7 +29,7 @@ def ranked(references):
     config = TrainConfig(dataset="synthetic")
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     snapshots = []
-    for contrast in (1, 4, 16, 64):
+    for contrast in (1, 4, 32, 128):
         generator = make_generator(config.latent_dim)
         (kernel,) = generator.layers[-1].weights
         kernel.assign(contrast * kernel)
