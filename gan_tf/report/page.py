@@ -15,8 +15,7 @@ from gan_tf import minimax
 from gan_tf.minimax import answers
 from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
-from gan_tf.report.health import examined
-from gan_tf.report.rules import LEVELS
+from gan_tf.report.rules import LEVELS, examined
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
 from gan_tf.run.images import make_grid
@@ -133,11 +132,12 @@ def _rendered(template, scripts, **values):
         "picture": _data_uri,
         "hashed": _hash,
     }
+    style, *scripts = [
+        (_TEMPLATE / name).read_text(encoding="utf-8") for name in ("page.css", *scripts)
+    ]
     return environment.get_template(template).render(
-        style=Markup((_TEMPLATE / "page.css").read_text(encoding="utf-8")),
-        script=Markup(
-            "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
-        ),
+        style=Markup(style),
+        script=Markup("\n".join(scripts)),
         story=story,
         minimax=minimax,
         answers=answers,

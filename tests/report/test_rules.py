@@ -7,7 +7,7 @@ import pytest
 from helpers import ILL_RUNS, ROOT
 
 from gan_tf.report import findings, read_run, rules, signals, story
-from gan_tf.report.health import examined
+from gan_tf.report.rules import examined
 
 
 def test_the_published_run_is_sound_and_has_three_spikes(published):

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gan_tf.commands import COMMANDS
 from gan_tf.config import RECIPES, TrainConfig
 from gan_tf.report import Run, read_run, story
-from gan_tf.report.health import examined
+from gan_tf.report.rules import examined
 from gan_tf.run.rundir import RunDir
 
 PAIR = ("real_probability", "fake_probability")
