@@ -70,9 +70,9 @@ def open_html(browser, tmp_path):
 
 
 @pytest.fixture
-def opened(browser, open_html, swinging_html):
+def opened(browser, open_html, swinging):
     """The browser with the page of the run `swinging`."""
-    open_html(swinging_html)
+    open_html(page([swinging]))
     return browser
 
 
