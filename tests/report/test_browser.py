@@ -10,6 +10,10 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from helpers import ILL_RUNS
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from gan_tf.minimax import DYNAMICS, QuadraticGame, predicted_rate, simulate
 from gan_tf.minimax.answers import sections
@@ -26,15 +30,9 @@ def driver():
     """Chromium without a window, once for all tests, as it takes a second or two to start."""
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        webdriver = None
-    if not (binary and chromedriver and webdriver):
+    if not (binary and chromedriver):
         stop = pytest.fail if os.environ.get("GAN_TF_NEEDS_BROWSER") == "1" else pytest.skip
-        stop(
-            "needs Selenium (pip install '.[test]') and Chromium (apt-get install chromium-driver)"
-        )
+        stop("needs Chromium and its driver (apt-get install chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
@@ -77,8 +75,6 @@ def opened(browser, open_html, swinging):
 
 
 def wait_until(browser, condition):
-    from selenium.webdriver.support.wait import WebDriverWait
-
     WebDriverWait(browser, 30, poll_frequency=0.01).until(lambda _: condition())
 
 
@@ -99,9 +95,8 @@ def click(browser, selector, index=0):
 
 
 def text(browser, selector):
-    return browser.execute_script(
-        "return document.querySelector(arguments[0]).textContent", selector
-    )
+    script = "return document.querySelector(arguments[0]).textContent"
+    return browser.execute_script(script, selector)
 
 
 def shown_epoch(browser):
@@ -117,8 +112,6 @@ def grey(browser, selector):
 
 
 def press(browser, key):
-    from selenium.webdriver.common.keys import Keys
-
     browser.switch_to.active_element.send_keys(getattr(Keys, key))
 
 
@@ -170,8 +163,6 @@ def test_button_and_keys_move_through_the_epochs(opened):
 
 @pytest.mark.campaign
 def test_the_pointer_reads_values_from_a_curve(opened, swinging):
-    from selenium.webdriver import ActionChains
-
     chart = scroll_to(opened, "[data-chart='0'] > svg")
     move(opened, "#epoch", 1)
     # The middle of an SVG of 480 is 240, and epoch 19 is at 46 + 18 / 39 * 412 = 236.2.
@@ -186,10 +177,10 @@ def test_the_pointer_reads_values_from_a_curve(opened, swinging):
 @pytest.fixture
 def two_runs(browser, swinging, open_html):
     """The page of `swinging`, which has 40 epochs, beside a run of 25 epochs on other images."""
-    shorter = read_run(ILL_RUNS / "fast_discriminator")
-    environment = shorter.environment | {"images_sha256": "f" * 64}
-    shorter = dataclasses.replace(shorter, name="long_name_" * 12, environment=environment)
-    open_html(page([swinging, shorter]))
+    run = read_run(ILL_RUNS / "fast_discriminator")
+    environment = run.environment | {"images_sha256": "f" * 64}
+    run = dataclasses.replace(run, name="long_name_" * 12, environment=environment)
+    open_html(page([swinging, run]))
     return browser
 
 
@@ -282,8 +273,6 @@ def test_part_1_has_all_answers_of_the_command(part_1):
 
 @pytest.mark.campaign
 def test_the_start_can_be_dragged_and_moved_by_keys(part_1):
-    from selenium.webdriver import ActionChains
-
     side = scroll_to(part_1, "#plane").size["width"]
     start = part_1.find_element("id", "start")
     # From (1, 1) by one unit of 4.4 to the left and down: to (0, 0).
