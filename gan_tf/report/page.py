@@ -160,7 +160,7 @@ def _sheet(grids, stride):
     """Returns grids as one picture, with their epochs: each `stride`-th one, and the last."""
     epochs = sorted(grids)[::-1][::stride][::-1]
     if not epochs:
-        return {"epochs": [], "image": None}
+        return {"epochs": [], "image": "data:,"}
     sheet = make_grid(np.stack([grids[epoch] for epoch in epochs])[..., None])
     return {"epochs": epochs, "image": _data_uri(sheet)}
 

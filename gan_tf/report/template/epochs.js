@@ -5,11 +5,7 @@
   const slider = document.getElementById("epoch");
   const play = document.getElementById("play");
   const compared = document.getElementById("compared");
-  const sheets = data.runs.map((run) => {
-    const image = new Image();
-    if (run.image) image.src = run.image;
-    return image;
-  });
+  const sheets = data.runs.map((run) => Object.assign(new Image(), { src: run.image }));
   let timer = null;
 
   function drawGrid(canvas, epoch) {
@@ -81,17 +77,15 @@
     clearInterval(timer);
     timer = null;
     play.textContent = "Play";
-    play.setAttribute("aria-label", "Play");
   }
 
   function playOrPause() {
     if (timer !== null) return pause();
-    if (Number(slider.value) === data.last) show(1);
+    if (slider.valueAsNumber === data.last) show(1);
     play.textContent = "Pause";
-    play.setAttribute("aria-label", "Pause");
     timer = setInterval(() => {
-      if (Number(slider.value) === data.last) pause();
-      else show(Number(slider.value) + 1);
+      if (slider.valueAsNumber === data.last) pause();
+      else show(slider.valueAsNumber + 1);
     }, 200);
   }
 
@@ -99,7 +93,7 @@
     const inForm = event.target.closest("input, select, button, summary, a, [tabindex]");
     if (event.altKey || event.ctrlKey || event.metaKey || (inForm && inForm !== slider)) return;
     if (data.last === 1) return;
-    const epoch = Number(slider.value);
+    const epoch = slider.valueAsNumber;
     const target = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
     if (event.key === " ") playOrPause();
     else if (target !== undefined && (inForm || event.key.startsWith("Arrow"))) { pause(); show(target); }
@@ -107,14 +101,14 @@
     event.preventDefault();
   }
 
-  slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+  slider.addEventListener("input", () => { pause(); show(slider.valueAsNumber); });
   play.addEventListener("click", playOrPause);
   document.addEventListener("keydown", onKey);
-  compared?.addEventListener("change", () => show(Number(slider.value)));
+  compared?.addEventListener("change", () => show(slider.valueAsNumber));
   document.querySelectorAll(".compare").forEach((button) =>
     button.addEventListener("click", () => {
       compared.value = button.dataset.epoch;
-      show(Number(slider.value));
+      show(slider.valueAsNumber);
     }));
   document.querySelectorAll("[data-chart] > svg").forEach((svg) => {
     const follow = (event) => {
@@ -129,8 +123,8 @@
     };
     svg.addEventListener("pointermove", follow);
     svg.addEventListener("pointerdown", follow);
-    svg.addEventListener("pointerleave", () => showCurves(Number(slider.value)));
+    svg.addEventListener("pointerleave", () => showCurves(slider.valueAsNumber));
   });
-  Promise.allSettled(sheets.filter((sheet) => sheet.src).map((sheet) => sheet.decode()))
-    .then(() => show(Number(slider.value)));
+  Promise.allSettled(sheets.map((sheet) => sheet.decode()))
+    .then(() => show(slider.valueAsNumber));
 })();
