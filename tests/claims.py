@@ -15,8 +15,11 @@ def claims(text):
         sentence, _, condition = block.partition("\n    if ")
         words = re.split(r"\{(.*?)\}", " ".join(sentence.split()))
         pattern = "(.*?)".join(map(re.escape, words[::2])) + "(?: |$)"
-        expressions = [compile(expression, expression, "eval") for expression in words[1::2]]
-        result.append((re.compile(pattern), expressions, condition or "True"))
+        condition, *expressions = [
+            compile(expression, expression, "eval")
+            for expression in (condition or "True", *words[1::2])
+        ]
+        result.append((re.compile(pattern), expressions, condition))
     return result
 
 

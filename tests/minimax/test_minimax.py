@@ -116,7 +116,7 @@ def test_formulas_for_a_terminal_and_for_a_page():
 # --------------------------------------------------------------------- a step and its eigenvalues
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(any_games, st.sampled_from(sorted(DYNAMICS)), step_sizes, step_sizes)
 def test_a_step_is_the_matrix_of_the_docs_and_its_rate_is_measured(game, dynamics, step_x, step_y):
     one = np.eye(2)
@@ -137,7 +137,7 @@ def test_a_step_is_the_matrix_of_the_docs_and_its_rate_is_measured(game, dynamic
     assert minimax.measured_rate(run) == pytest.approx(predicted[0], rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(wide_games)
 def test_runs_without_rounding_converge_below_the_limits_alone(game):
     exact = Exact(game)

@@ -211,7 +211,7 @@ def facts(game, start, step_x, step_y, steps):
 three_digits = any_sign(powers_of_ten(-5, 5)).map(lambda value: float(f"{value:.3g}"))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     st.one_of(any_games, wide_games),
     st.tuples(three_digits, three_digits),

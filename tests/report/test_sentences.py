@@ -320,9 +320,8 @@ def test_sentences_about_a_recorded_run(recorded):
     """As it was after each of its epochs, finished or not."""
     for run in recorded:
         for count in range(1, len(run.history) + 1):
-            for requested in (count, count + 1):
-                config = run.config | {"epochs": requested}
-                check(dataclasses.replace(run, history=run.history[:count], config=config))
+            config = run.config | {"epochs": count + count % 2}
+            check(dataclasses.replace(run, history=run.history[:count], config=config))
 
 
 CHOICES = {
@@ -372,5 +371,5 @@ def random_run(recorded, chance):
 
 
 def test_sentences_about_any_run(recorded, random_choices):
-    for _ in range(300):
+    for _ in range(250):
         check(random_run(recorded, random_choices))
