@@ -102,25 +102,30 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
         " alone, so (0, 0) is the saddle point.",
         f"Measured: under (b), {_end_of(run)}.",
     ]
+    descent_ascent = [
+        _rule(game, "x", "-"),
+        _rule(game, "y", "+"),
+        "The players are coupled: each gradient also depends on the other player."
+        if game.c
+        else "A player converges if and only if its factor is between -1 and 1.",
+    ]
     return [
         ("(a) The saddle point", saddle_point),
-        ("(b) Gradient descent/ascent", _descent_ascent(game)),
+        ("(b) Gradient descent/ascent", descent_ascent),
         ("(c) The step sizes that converge", _step_sizes(game)),
         ("(d) Gradient descent on both", _descent_on_both(game, start, step_x, step_y, steps)),
     ]
 
 
-def _descent_ascent(game):
-    rules = [
-        f"{player} <- {player} {sign} step_{player} ({gradient})"
-        for player, sign, gradient in zip("xy", "-+", _gradients(game))
-    ]
+def _rule(game, player, sign):
+    """How a player moves, such as `x <- x - step_x (8 x) = (1 - 8 step_x) x`."""
+    index, step = "xy".index(player), f"step_{player}"
+    rule = f"{player} <- {player} {sign} {step} ({_gradients(game)[index]})"
     if game.c != 0:
-        return [*rules, "The players are coupled: each gradient also depends on the other player."]
-    factors = _factor(-game.a, "x"), _factor(-game.b, "y")
-    return [
-        f"{rule} = ({factor}) {player}" for rule, factor, player in zip(rules, factors, "xy")
-    ] + ["A player converges if and only if its factor is between -1 and 1."]
+        return rule
+    curvature = game.hessian[index, index]
+    factor = linear_form((1, "1"), (curvature if sign == "+" else -curvature, step))
+    return f"{rule} = ({factor}) {player}"
 
 
 def _step_sizes(game):
@@ -143,9 +148,6 @@ def _step_sizes(game):
 
 
 def _descent_on_both(game, start, step_x, step_y, steps):
-    rule = f"y <- y - step_y ({_gradients(game)[1]})"
-    if game.c == 0:
-        rule += f" = ({_factor(game.b, 'y')}) y"
     half_trace = linear_form((game.a, "step_x"), (-game.b, "step_y"))
     f_falls = "f falls without bound."
     if game.a > 0:
@@ -160,7 +162,7 @@ def _descent_on_both(game, start, step_x, step_y, steps):
         run = simulate(game, "descent_on_both", begin, step_x, step_y, steps)
         measured.append(f"{_end_of(run)}, where f = {game.value(*run.trajectory[-1]):.3g}")
     return [
-        f"If y descends too: {rule}",
+        f"If y descends too: {_rule(game, 'y', '-')}",
         f"Whatever the step sizes, the players diverge from almost every start. {f_falls}",
         f"The exception: {_exception(game)}.",
         f"Measured: {'; '.join(measured)}.",
@@ -179,10 +181,6 @@ def _gradients(game):
         linear_form((2 * game.a, "x"), (game.c, "y")),
         linear_form((game.c, "x"), (-2 * game.b, "y")),
     )
-
-
-def _factor(half_growth, player):
-    return linear_form((1, "1"), (2 * half_growth, f"step_{player}"))
 
 
 def _end_of(run):

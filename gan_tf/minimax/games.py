@@ -80,9 +80,9 @@ def linear_form(*terms):
     text = ""
     for factor, name in terms:
         if factor:
-            sign = ("-" if not text else " - ") if factor < 0 else ("" if not text else " + ")
-            text += sign + ("" if abs(factor) == 1 else f"{abs(factor):g} ") + name
-    return text or "0"
+            size = "" if abs(factor) == 1 else f"{abs(factor):g} "
+            text += f" {'-' if factor < 0 else '+'} {size}{name}"
+    return re.sub(r"^ (?:\+|(-)) ", r"\1", text) or "0"
 
 
 def typeset(text):

@@ -1,5 +1,6 @@
 """The charts of a page: from numbers to the points of SVG lines, which the template draws."""
 
+import dataclasses
 import itertools
 import math
 from typing import NamedTuple
@@ -63,14 +64,15 @@ _KINDS = (
 )
 
 
-class Line(NamedTuple):
+@dataclasses.dataclass
+class Line:
     """A line of a chart."""
 
     run: int  # index
     column: str
     label: str  # of the column
     style: str  # CSS classes
-    segments: tuple[str]  # SVG points of each stretch without a missing value
+    segments: list[str]  # SVG points of each stretch without a missing value
     end: tuple[float, float]  # place of the run's letter
 
 
@@ -94,8 +96,7 @@ def charts(runs) -> list[Chart]:
     last = max(run.last["epoch"] for run in runs)
     if last == 1:
         return []
-    found = [_chart(kind, runs, last) for kind in _KINDS]
-    return [chart for chart in found if chart]
+    return [chart for kind in _KINDS if (chart := _chart(kind, runs, last))]
 
 
 def x_of(epoch, last):
@@ -123,30 +124,30 @@ def _chart(kind, runs, last):
         caption += f"; logarithmic above {cut:g}"
     lines, descriptions = [], []
     for run, column, by_epoch in found:
-        label = kind.columns[column]
+        label, name = kind.columns[column], kind.columns[column]
         if len(runs) > 1:
+            name = f"{LETTERS[run]}, {label}"
             style = f"run-{LETTERS[run]}" + " second" * (column != next(iter(kind.columns)))
         else:
             is_real = column.startswith(("discriminator", "real", "fcd_floor"))
             style = "discriminator" if is_real else "generator"
-        epochs = range(1, last + 1)
-        places = [(x_of(e, last), y_of(by_epoch[e])) if e in by_epoch else None for e in epochs]
-        segments = tuple(
-            " ".join(f"{x:.1f},{y:.1f}" for x, y in stretch)
-            for has_values, stretch in itertools.groupby(places, bool)
+        places = {epoch: (x_of(epoch, last), y_of(value)) for epoch, value in by_epoch.items()}
+        stretches = itertools.groupby(range(1, last + 1), places.__contains__)
+        segments = [
+            " ".join("{:.1f},{:.1f}".format(*places[epoch]) for epoch in epochs)
+            for has_values, epochs in stretches
             if has_values
-        )
-        end = [place for place in places if place][-1]
-        lines.append(Line(run, column, label, style, segments, end))
-        numbers = [by_epoch[min(by_epoch)], by_epoch[max(by_epoch)]]
-        name = f"{LETTERS[run]}, {label}" if len(runs) > 1 else label
-        descriptions.append(f"{name} from {numbers[0]:.3g} to {numbers[1]:.3g}")
+        ]
+        lines.append(Line(run, column, label, style, segments, places[max(places)]))
+        values = [*by_epoch.values()]
+        descriptions.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}")
+    _separate_letters(lines)
     x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
     return Chart(
         kind.title,
         caption,
         f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
-        _apart(lines),
+        lines,
         [y_of(level) for level in levels],
         [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
         [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
@@ -186,13 +187,11 @@ def _vertical_axis(values, levels, bounds):
     return y_of, ticks, cut
 
 
-def _apart(lines):
+def _separate_letters(lines):
     """Moves the letters of lines that end together apart, so that each can be read."""
-    moved, previous = {}, (0, 0)
+    previous = (0, 0)
     for line in sorted(lines, key=lambda line: line.end):
         x, y = line.end
         if x == previous[0]:
             y = max(y, previous[1] + _LETTER_HEIGHT)
-        previous = x, y
-        moved[line] = line._replace(end=previous)
-    return [moved[line] for line in lines]
+        line.end = previous = (x, y)

@@ -11,12 +11,11 @@ import numpy as np
 from markupsafe import Markup, escape
 from PIL import Image
 
-from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME, QuadraticGame, predicted_rate
-from gan_tf.minimax.answers import FROM_GAME_TO_GAN, STEP_SIZE, sections
-from gan_tf.minimax.games import formula, typeset, unbroken
+from gan_tf import minimax
+from gan_tf.minimax import answers
+from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
-from gan_tf.report.health import examined
-from gan_tf.report.rules import LEVELS
+from gan_tf.report.rules import LEVELS, examined
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
 from gan_tf.run.images import make_grid
@@ -95,8 +94,8 @@ def page(runs, snapshot=None) -> str:
     return _rendered(
         "page.html.j2",
         _SCRIPTS,
-        title=" and ".join(run.name for run in runs),
-        runs=[_section(letter, run) for letter, run in zip(curves.LETTERS, runs)],
+        runs=runs,
+        health=[examined(run) for run in runs],
         levels=LEVELS,
         differing=_differing(runs),
         charts=charts,
@@ -126,69 +125,31 @@ def _rendered(template, scripts, **values):
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
         "epochs": epochs_as_text,
+        "typeset": typeset,
         "with_formulas": _with_formulas,
         "with_code": _with_code,
         "breakable": _breakable,
+        "picture": _data_uri,
+        "hashed": _hash,
     }
-    style = (_TEMPLATE / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((_TEMPLATE / name).read_text(encoding="utf-8") for name in scripts)
+    style, *scripts = [
+        (_TEMPLATE / name).read_text(encoding="utf-8") for name in ("page.css", *scripts)
+    ]
     return environment.get_template(template).render(
         style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        toy=_toy(),
+        script=Markup("\n".join(scripts)),
+        story=story,
+        minimax=minimax,
+        answers=answers,
         **values,
     )
 
 
-def _toy():
-    """Returns the parts of part 1: its answers, and the predicted rates in three games."""
-    games = [HOMEWORK_GAME, BILINEAR_GAME, QuadraticGame(4.0, 4.0, 8.0)]
-    return {
-        "sections": sections(),
-        "games": [typeset(formula(game)) for game in games],
-        "rates": {
-            name: [predicted_rate(game, name, STEP_SIZE, STEP_SIZE) for game in games]
-            for name in DYNAMICS
-        },
-        "to_the_gan": FROM_GAME_TO_GAN,
-    }
-
-
-def _section(letter, run):
-    """Returns what the template shows of one run."""
-    found, not_found, unchecked = examined(run)
-    level, sentence = story.verdict(found)
-    grids = sorted(run.grids)
-    kept = {*run.config["snapshot_epochs"], run.last["epoch"]}
-    return {
-        "letter": letter,
-        "name": run.name,
-        "paragraph": story.paragraph(run),
-        "generator": "averaged generator" if run.config["ema_decay"] else "generator",
-        "level": level,
-        "verdict": sentence,
-        "findings": found,
-        "settings": {**run.config, **run.environment},
-        "not_found": not_found,
-        "unchecked": unchecked,
-        "figures": story.figures(run),
-        "next": story.what_next(run),
-        "part_f": story.part_f(run),
-        "stills": [(epoch, _data_uri(run.grids[epoch])) for epoch in grids if epoch in kept],
-        "grids": grids,
-        "compared": [epoch for epoch in grids if epoch in (grids[0], 10, 30, 50)],
-        "still": _data_uri(run.grids[grids[-1]]) if grids else None,
-    }
-
-
 def _differing(runs):
     """Returns the settings in which runs differ, each with its value in each run."""
-    settings = [{**run.config, **run.environment} for run in runs]
-    names = dict.fromkeys(name for one in settings for name in one)
+    names = dict.fromkeys(name for run in runs for name in run.settings)
     values = {
-        name: [one.get(name) for one in settings]
+        name: [run.settings.get(name) for run in runs]
         for name in names
         if name not in ("run_dir", "data_dir", "manual_dir")
     }
@@ -199,7 +160,7 @@ def _sheet(grids, stride):
     """Returns grids as one picture, with their epochs: each `stride`-th one, and the last."""
     epochs = sorted(grids)[::-1][::stride][::-1]
     if not epochs:
-        return {"epochs": [], "image": None}
+        return {"epochs": [], "image": "data:,"}
     sheet = make_grid(np.stack([grids[epoch] for epoch in epochs])[..., None])
     return {"epochs": epochs, "image": _data_uri(sheet)}
 

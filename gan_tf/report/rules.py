@@ -1,8 +1,8 @@
 """The health rules: each examines a run's history, and its docstring justifies its threshold.
 
-The rules are in order of importance; `gan_tf.report.health` chooses among their findings. The
-thresholds were set on real runs: *the published run* (docs/results: 50 epochs with the defaults),
-*seed 1* (ten epochs with another seed), and *the ill runs* (tests/report/ill_runs).
+The rules are in order of importance, and `examined` chooses among their findings. The thresholds
+were set on real runs: *the published run* (docs/results: 50 epochs with the defaults), *seed 1*
+(ten epochs with another seed), and *the ill runs* (tests/report/ill_runs).
 """
 
 from typing import NamedTuple
@@ -293,12 +293,36 @@ def _resume(run):
     return f"Run the same command {more}: it resumes where the run stopped."
 
 
-RULES = (
-    divergence,
-    nothing_learnt,
-    imbalance,
-    collapse,
-    missing_classes,
-    short_training,
-    loss_spikes,
-)
+RULES = [
+    *(divergence, nothing_learnt, imbalance, collapse),
+    *(missing_classes, short_training, loss_spikes),
+]
+
+
+def findings(run) -> list[Finding]:
+    """Returns the findings on a run, the most important one first.
+
+    Findings never contradict each other. If it is too early to judge a run, that is the only
+    finding. An alarm, whose remedy is to start again, also stands alone. Otherwise there is advice,
+    which is always to train longer, and there are notes.
+
+    Args:
+      run: a `Run`.
+    """
+    return examined(run)[0]
+
+
+def examined(run) -> tuple[list[Finding], list[str], list[str]]:
+    """Returns the findings, the rules that found nothing, and those that could not be checked."""
+    if early := too_early(run):
+        return [early], [], []
+    answers = {rule.__name__.replace("_", " "): rule(run) for rule in RULES}
+    found = [answer for answer in answers.values() if isinstance(answer, Finding)]
+    found.sort(key=lambda finding: list(LEVELS).index(finding.level))
+    if found and found[0].level == "alarm":
+        found = found[:1]
+    return (
+        found,
+        [name for name, answer in answers.items() if answer is None],
+        [name for name, answer in answers.items() if answer is UNKNOWN],
+    )

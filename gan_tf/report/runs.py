@@ -53,6 +53,11 @@ class Run:
         return self.history[-1]
 
     @property
+    def settings(self) -> dict:
+        """Everything that is recorded about the run's beginning."""
+        return self.config | self.environment
+
+    @property
     def training_images(self) -> int:
         """The images in an epoch, computed from its duration and speed."""
         return round(self.last["seconds"] * self.last["images_per_second"])

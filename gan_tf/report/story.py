@@ -1,4 +1,4 @@
-"""A run in words: its description, its verdict, and part (f) of the assignment.
+"""A run in words: its description, its verdict, its findings, and part (f) of the assignment.
 
 A sentence is written only if the run's tables support it: tests/report/test_sentences.py checks
 each one.
@@ -7,12 +7,22 @@ each one.
 import dataclasses
 import itertools
 import os
+import textwrap
 from pathlib import Path
 from statistics import median
 
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
-from gan_tf.report.rules import Finding
-from gan_tf.report.signals import FEW_EPOCHS, counted, lead, listed, number, spikes
+from gan_tf.report.rules import Finding, findings
+from gan_tf.report.signals import (
+    FEW_EPOCHS,
+    counted,
+    epochs_as_text,
+    lead,
+    listed,
+    number,
+    spikes,
+)
+from gan_tf.system.errors import flag
 
 _FEW_IMAGES = 1000  # a generator may copy so few; it did with the 64 of the ill run tiny_data_set
 _NAMES = {
@@ -23,6 +33,41 @@ _NAMES = {
 }
 # Settings that the first sentence of a description states.
 _STATED = ("learning_rate", "discriminator_learning_rate", "seed", "dataset", "batch_size")
+
+
+def as_text(run) -> str:
+    """Returns a description of the run, the verdict and the findings, as lines for a terminal."""
+    found = findings(run)
+    level, sentence = verdict(found)
+    parts = [f"{run.name}: {paragraph(run)}", sentence]
+    for finding in found:
+        where = f" ({epochs_as_text(finding.epochs)})" if finding.epochs else ""
+        parts.append(f"{finding.level.upper()}: {finding.title}{where}")
+        parts += [f"    {finding.text}", f"    What to do: {finding.advice}"]
+    if level == "sound":
+        parts.append(f"What to try next: {what_next(run)}")
+    return "\n".join(
+        textwrap.fill(
+            part, 100, subsequent_indent="    " * (part[0] == " "), break_on_hyphens=False
+        )
+        for part in parts
+    )
+
+
+def as_dict(run) -> dict:
+    """Returns the verdict and the findings for JSON.
+
+    Returns:
+      run: the folder's name; verdict; level: of the verdict; findings: a dict for each `Finding`.
+    """
+    found = findings(run)
+    level, sentence = verdict(found)
+    return {
+        "run": run.name,
+        "level": level,
+        "verdict": sentence,
+        "findings": [finding._asdict() for finding in found],
+    }
 
 
 def paragraph(run) -> str:
@@ -181,15 +226,14 @@ def _data_set(name):
 
 def _changed_settings(config):
     """Returns the flags that differ from the defaults; the best recipe by its name."""
-    is_best = _is_best(config)
-    stated = {*_STATED, *(RECIPES["best"] if is_best else ())}
-    flags = ["--recipe best"] if is_best else []
+    flags, stated = [], {*_STATED}
+    if _is_best(config):
+        flags, stated = ["--recipe best"], stated | RECIPES["best"].keys()
     for field in dataclasses.fields(TrainConfig):
         name, value = field.name, config[field.name]
         if field.metadata["decides_numbers"] and name not in stated and value != field.default:
-            flag = name.replace("_", "-")
-            on_off = {True: f"--{flag}", False: f"--no-{flag}"}
-            flags.append(on_off[value] if isinstance(value, bool) else f"--{flag} {value}")
+            name = flag(name if value is not False else f"no_{name}")
+            flags.append(name if isinstance(value, bool) else f"{name} {value}")
     return flags
 
 

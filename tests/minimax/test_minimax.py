@@ -86,13 +86,10 @@ def many_digits():
 
 @settings(deadline=None, max_examples=60)
 @given(any_games, st.floats(-3, 3), st.floats(-3, 3))
-def test_gradients_and_hessian_are_the_derivatives_of_f(game, x, y):
+def test_gradients_are_the_derivatives_of_f(game, x, y):
     h = 0.5  # central differences are exact for a quadratic function, except for rounding
     assert game.gradient_x(x, y) == close(game.value(x + h, y) - game.value(x - h, y))
     assert game.gradient_y(x, y) == close(game.value(x, y + h) - game.value(x, y - h))
-    for row, gradient in zip(game.hessian, (game.gradient_x, game.gradient_y)):
-        assert row[0] == close(gradient(x + h, y) - gradient(x - h, y))
-        assert row[1] == close(gradient(x, y + h) - gradient(x, y - h))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +116,7 @@ def test_formulas_for_a_terminal_and_for_a_page():
 # --------------------------------------------------------------------- a step and its eigenvalues
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(any_games, st.sampled_from(sorted(DYNAMICS)), step_sizes, step_sizes)
 def test_a_step_is_the_matrix_of_the_docs_and_its_rate_is_measured(game, dynamics, step_x, step_y):
     one = np.eye(2)
@@ -140,7 +137,7 @@ def test_a_step_is_the_matrix_of_the_docs_and_its_rate_is_measured(game, dynamic
     assert minimax.measured_rate(run) == pytest.approx(predicted[0], rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(wide_games)
 def test_runs_without_rounding_converge_below_the_limits_alone(game):
     exact = Exact(game)
@@ -171,17 +168,6 @@ def test_measured_rate_belongs_to_the_run():
 # ------------------------------------------------------- the assignment's game, and docs/minimax.md
 
 
-def test_descent_ascent_multiplies_each_player_by_its_own_factor():
-    """1 - 8 step, without rounding here: at 1/8 it arrives in one step, at 1/4 it alternates."""
-    for step_x, step_y in ((1 / 16, 3 / 16), (1 / 8, 1 / 4), (1 / 4, 1 / 8)):
-        run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, -0.75), step_x, step_y, 40)
-        powers = np.arange(41)
-        np.testing.assert_array_equal(run.trajectory[:, 0], (1 - 8 * step_x) ** powers)
-        np.testing.assert_array_equal(run.trajectory[:, 1], -0.75 * (1 - 8 * step_y) ** powers)
-        assert run.diverged_at is None
-    assert minimax.step_size_limits(HOMEWORK_GAME) == {"x": 0.25, "y": 0.25}
-
-
 @pytest.mark.parametrize(
     "game, dynamics, formula, end, best, lowest",
     [
@@ -206,8 +192,9 @@ def test_rates_limits_and_best_steps_of_the_docs(game, dynamics, formula, end, b
 
 def test_one_of_two_unequal_step_sizes_may_be_above_the_limit():
     assert minimax.step_size_limits(COUPLED) == {"both": 0.125}
-    unequal = minimax.predicted_rate(COUPLED, "simultaneous", 0.24, 0.05)
-    assert unequal == pytest.approx(0.465, abs=5e-4)
+    assert minimax.predicted_rate(COUPLED, "simultaneous", 0.24, 0.05) == pytest.approx(
+        0.465, abs=5e-4
+    )
 
 
 def test_alternating_updates_keep_to_an_ellipse_or_leave_slowly():
@@ -226,10 +213,9 @@ def test_alternating_updates_keep_to_an_ellipse_or_leave_slowly():
 
 def test_a_diverging_run_reports_where_it_stopped():
     run = minimax.simulate(HOMEWORK_GAME, "simultaneous", (1, 1), 10, 1 / 8, minimax.MAX_STEPS)
-    stopped = next(step for step in range(100) if 79**step > 10**30)  # 1 - 8 * 10 = -79
-    assert run.diverged_at == stopped
-    assert run.trajectory.shape == (stopped, 2)
-    assert np.abs(run.trajectory).max() <= minimax.DIVERGENCE_BOUND
+    assert 79**15 < minimax.DIVERGENCE_BOUND < 79**16  # 1 - 8 * 10 = -79
+    assert (run.diverged_at, run.trajectory.shape) == (16, (16, 2))
+    assert run.trajectory[-1, 0] == pytest.approx(-(79**15))
 
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)

@@ -1,7 +1,5 @@
 """gan_tf.minimax.figures: what is plotted is what was computed. test_cli looks at the files."""
 
-import functools
-
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -19,26 +17,25 @@ def line_with_label(axes, start_of_label):
     return line
 
 
-long_layout = functools.partial(pytest.param, marks=pytest.mark.campaign)  # of seconds
-
-
 @pytest.mark.parametrize(
     "game, start, step_x, step_y",
     [
         (QuadraticGame(1.23456, 2.34567e10, -1.23456e-12), (1e-30, 0), 1e-100, 1.23456e99),
-        long_layout(HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16),
-        long_layout(QuadraticGame(1.23e14, 2.34e-14), (-1.23e29, 1), 1.2345e-99, 1e-100),
-        long_layout(BILINEAR_GAME, (0, 0), 0.1, 0.2),
-        long_layout(QuadraticGame(1, 2, -3), (1, 0.5), 0.1, 0.2),
+        *[
+            pytest.param(*arguments, marks=pytest.mark.campaign)  # layouts of seconds
+            for arguments in (
+                (HOMEWORK_GAME, (1, 1), 1 / 16, 1 / 16),
+                (BILINEAR_GAME, (0, 0), 0.1, 0.2),
+            )
+        ],
     ],
 )
-def test_figures_of_any_game_are_labelled_and_nothing_is_cut(game, start, step_x, step_y):
+def test_nothing_is_cut_in_the_figures_of_any_game(game, start, step_x, step_y):
     for figure in [
         figures.surface_figure(game, start, step_x, step_y, 20),
         figures.paths_figure(game, start),
         figures.convergence_figure(game, start, step_x, step_y, 20),
         figures.step_sizes_figure(game),
-        figures.rotation_figure(),
     ]:
         figure.draw_without_rendering()
         width, height = figure.bbox.size
@@ -49,11 +46,6 @@ def test_figures_of_any_game_are_labelled_and_nothing_is_cut(game, start, step_x
             assert box.x0 >= 0 and box.x1 <= width and box.y1 <= height, text.get_text()
         for one, other in zip(titles[:-1], titles[1:]):
             assert not one.get_window_extent().overlaps(other.get_window_extent())
-        for axes in figure.get_axes():
-            # Axes without numbers share those of a neighbour; a colour bar has no x axis.
-            colour_bar = axes.get_label() == "<colorbar>"
-            numbered = axes.axison and axes.xaxis.get_tick_params().get("labelbottom", True)
-            assert axes.get_xlabel() or colour_bar or not numbered
 
 
 def test_surface_holds_both_paths():

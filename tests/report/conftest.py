@@ -5,7 +5,6 @@ from helpers import ILL_RUNS
 from make_published_page import read_published_run
 
 from gan_tf.report import read_run
-from gan_tf.report.page import page
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +17,3 @@ def published(tmp_path_factory):
 def swinging():
     """An ill run of 40 epochs that has every fifth of its grids."""
     return read_run(ILL_RUNS / "swinging")
-
-
-@pytest.fixture(scope="session")
-def swinging_html(swinging):
-    return page([swinging])

@@ -1,23 +1,11 @@
 "use strict";
 // Shows one epoch: the slider sets the grids, the markers on the curves, and the numbers.
-const Epochs = (() => {
+(() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const slider = document.getElementById("epoch");
   const play = document.getElementById("play");
   const compared = document.getElementById("compared");
-  const sheets = data.runs.map((run) => {
-    const image = new Image();
-    if (run.image) image.src = run.image;
-    return image;
-  });
-  const NUMBERS = [
-    ["generator_loss", "generator loss"], ["discriminator_loss", "discriminator loss"],
-    ["real_probability", "D(x)"], ["fake_probability", "D(G(z))"],
-    ["real_accuracy", "right about real images"], ["fake_accuracy", "right about generated images"],
-    ["generator_gradient_norm", "generator gradient norm"],
-    ["discriminator_gradient_norm", "discriminator gradient norm"],
-    ["variety", "variety"], ["step", "steps"],
-  ];
+  const sheets = data.runs.map((run) => Object.assign(new Image(), { src: run.image }));
   let timer = null;
 
   function drawGrid(canvas, epoch) {
@@ -40,36 +28,18 @@ const Epochs = (() => {
 
   // After a run's last epoch, its last numbers and images stay; the table's head names that epoch.
   function showNumbers(epoch) {
-    const head = document.querySelector("#numbers thead");
-    const body = document.querySelector("#numbers tbody");
     const rows = data.rows.map((rows) => rows[Math.min(epoch, rows.length) - 1]);
-    head.replaceChildren();
-    body.replaceChildren();
-    if (rows.length > 1) {
-      const line = head.insertRow();
-      line.insertCell();
-      rows.forEach((row, index) => {
-        const cell = document.createElement("th");
-        cell.scope = "col";
-        const letter = document.createElement("span");
-        letter.className = `letter run-${"ABCDEFGH"[index]}`;
-        letter.textContent = "ABCDEFGH"[index];
-        cell.append(letter, row.epoch < epoch ? ` epoch ${row.epoch}` : "");
-        line.append(cell);
+    document.querySelectorAll("#numbers .of").forEach((of, index) => {
+      of.textContent = rows[index].epoch < epoch ? ` epoch ${rows[index].epoch}` : "";
+    });
+    document.querySelectorAll("#numbers tbody tr").forEach((line) => {
+      const values = rows.map((row) => row[line.dataset.column] ?? null);
+      line.hidden = values.every((value) => value === null);
+      values.forEach((value, index) => {
+        line.cells[index + 1].textContent = value === null ? "–"
+          : line.dataset.column === "step" ? value.toLocaleString("en") : short(value);
       });
-    }
-    for (const [name, label] of NUMBERS) {
-      if (!rows.some((row) => row[name] != null)) continue;
-      const line = body.insertRow();
-      const head = document.createElement("th");
-      head.scope = "row";
-      head.textContent = label;
-      line.append(head);
-      for (const row of rows) {
-        line.insertCell().textContent = row[name] == null ? "–"
-          : name === "step" ? row[name].toLocaleString("en") : short(row[name]);
-      }
-    }
+    });
   }
 
   // Shows the latest value up to an epoch, and names the value's epoch if that is an earlier one.
@@ -107,17 +77,15 @@ const Epochs = (() => {
     clearInterval(timer);
     timer = null;
     play.textContent = "Play";
-    play.setAttribute("aria-label", "Play");
   }
 
   function playOrPause() {
     if (timer !== null) return pause();
-    if (Number(slider.value) === data.last) show(1);
+    if (slider.valueAsNumber === data.last) show(1);
     play.textContent = "Pause";
-    play.setAttribute("aria-label", "Pause");
     timer = setInterval(() => {
-      if (Number(slider.value) === data.last) pause();
-      else show(Number(slider.value) + 1);
+      if (slider.valueAsNumber === data.last) pause();
+      else show(slider.valueAsNumber + 1);
     }, 200);
   }
 
@@ -125,23 +93,22 @@ const Epochs = (() => {
     const inForm = event.target.closest("input, select, button, summary, a, [tabindex]");
     if (event.altKey || event.ctrlKey || event.metaKey || (inForm && inForm !== slider)) return;
     if (data.last === 1) return;
-    const epoch = Number(slider.value);
+    const epoch = slider.valueAsNumber;
     const target = { ArrowLeft: epoch - 1, ArrowRight: epoch + 1, Home: 1, End: data.last }[event.key];
     if (event.key === " ") playOrPause();
-    else if (target !== undefined && inForm) { pause(); show(target); }
-    else if (target !== undefined && event.key.startsWith("Arrow")) { pause(); show(target); }
+    else if (target !== undefined && (inForm || event.key.startsWith("Arrow"))) { pause(); show(target); }
     else return;
     event.preventDefault();
   }
 
-  slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+  slider.addEventListener("input", () => { pause(); show(slider.valueAsNumber); });
   play.addEventListener("click", playOrPause);
   document.addEventListener("keydown", onKey);
-  compared?.addEventListener("change", () => show(Number(slider.value)));
+  compared?.addEventListener("change", () => show(slider.valueAsNumber));
   document.querySelectorAll(".compare").forEach((button) =>
     button.addEventListener("click", () => {
       compared.value = button.dataset.epoch;
-      show(Number(slider.value));
+      show(slider.valueAsNumber);
     }));
   document.querySelectorAll("[data-chart] > svg").forEach((svg) => {
     const follow = (event) => {
@@ -156,11 +123,8 @@ const Epochs = (() => {
     };
     svg.addEventListener("pointermove", follow);
     svg.addEventListener("pointerdown", follow);
-    svg.addEventListener("pointerleave", () => showCurves(Number(slider.value)));
+    svg.addEventListener("pointerleave", () => showCurves(slider.valueAsNumber));
   });
-  Promise.allSettled(sheets.filter((sheet) => sheet.src).map((sheet) => sheet.decode()))
-    .then(() => show(Number(slider.value)));
-  showNumbers(data.last);
-  showCurves(data.last);
-  return { show };
+  Promise.allSettled(sheets.map((sheet) => sheet.decode()))
+    .then(() => show(slider.valueAsNumber));
 })();

@@ -8,16 +8,14 @@ const Minimax = (() => {
 
   // Each takes the point and both step sizes, and returns the next point.
   const moves = {
-    simultaneous(game, x, y, stepX, stepY) {
-      return [x - stepX * gradientX(game, x, y), y + stepY * gradientY(game, x, y)];
-    },
+    simultaneous: (game, x, y, stepX, stepY) =>
+      [x - stepX * gradientX(game, x, y), y + stepY * gradientY(game, x, y)],
     alternating(game, x, y, stepX, stepY) {
       const nextX = x - stepX * gradientX(game, x, y);
       return [nextX, y + stepY * gradientY(game, nextX, y)];
     },
-    descent_on_both(game, x, y, stepX, stepY) {
-      return [x - stepX * gradientX(game, x, y), y - stepY * gradientY(game, x, y)];
-    },
+    descent_on_both: (game, x, y, stepX, stepY) =>
+      [x - stepX * gradientX(game, x, y), y - stepY * gradientY(game, x, y)],
     extragradient(game, x, y, stepX, stepY) {
       const ahead = moves.simultaneous(game, x, y, stepX, stepY);
       return [x - stepX * gradientX(game, ...ahead), y + stepY * gradientY(game, ...ahead)];

@@ -4,9 +4,10 @@
 (() => {
   const STEPS = 50;
   const element = (id) => document.getElementById(id);
-  const svgElement = (name, attributes) => {
+  const svgElement = (name, attributes, text = "") => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.textContent = text;
     return made;
   };
   const number = (value, digits = 4) => Number(value.toPrecision(digits)).toString();
@@ -69,16 +70,12 @@
     const ticks = [];
     for (let log = low; log <= high; log += every) {
       ticks.push(svgElement("line", { class: "rule", x1: 46, x2: 468, y1: up(log), y2: up(log) }));
-      const text = svgElement("text",
-        { class: "tick", x: 40, y: up(log) + 4, "text-anchor": "end" });
-      text.textContent = Math.abs(log) < 3 ? String(10 ** log) : `1e${log}`;
-      ticks.push(text);
+      ticks.push(svgElement("text", { class: "tick", x: 40, y: up(log) + 4, "text-anchor": "end" },
+        Math.abs(log) < 3 ? 10 ** log : `1e${log}`));
     }
     for (const step of [0, 10, 20, 30, 40, 50]) {
-      const text = svgElement("text",
-        { class: "tick", x: across(step), y: 240, "text-anchor": "middle" });
-      text.textContent = step;
-      ticks.push(text);
+      ticks.push(svgElement("text",
+        { class: "tick", x: across(step), y: 240, "text-anchor": "middle" }, step));
     }
     element("distance-ticks").replaceChildren(...ticks);
   }
