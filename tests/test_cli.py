@@ -12,6 +12,7 @@ import pytest
 from helpers import ROOT, SMALL, command, contents, refusal, small
 
 import gan_tf
+from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux only")
@@ -196,20 +197,19 @@ def test_make_gif_says_what_it_made(small_run, tmp_path, in_process):
     finished = in_process("gif", f"--run-dir={small_run}", f"--output={made}", "--frame-ms=50")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith(f"{made}: 3 frames of 366 x 390 pixels, 2.1 s, ")
-    default = command("make_gif.py", f"--run-dir={small_run}", f"--output={made}")
-    assert made.read_bytes() == (small_run / "training.gif").read_bytes(), default.stderr
 
 
 def test_draw_says_what_it_drew(run_copy, in_process):
     run = RunDir(run_copy)
     before = contents(run_copy)
     run.epochs_path.unlink()
+    run.loss_curves_path.unlink()
     finished = in_process("draw", f"--run-dir={run_copy}")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout == f"{run.loss_curves_path}\n{run.epochs_path}\n"
     assert contents(run_copy) == before
     in_process("draw", f"--run-dir={run_copy}", "--epochs", "1")
-    assert contents(run_copy) != before
+    assert images.read_png(run.epochs_path).shape == (390, 2 * 366 + images.PANEL_GAP)
 
 
 def test_a_log_file_gets_one_line_per_epoch_and_what_to_look_at(small_run):
@@ -220,32 +220,6 @@ def test_a_log_file_gets_one_line_per_epoch_and_what_to_look_at(small_run):
     run = RunDir(small_run)
     made = [f"{run.path} is complete:", f"  {run.report_path}", f"  {run.gif_path}"]
     assert lines[-3:] == made and run.report_path.exists() and run.gif_path.exists()
-
-
-@pytest.mark.campaign
-@linux_only
-def test_a_terminal_gets_a_progress_bar(tmp_path, launcher):
-    """On a real terminal, with steps that take longer than the bar's own intervals."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    flags = ["--dataset=synthetic", "--max-images=256", "--epochs=1", f"--run-dir={tmp_path}"]
-    launcher.start("train", *flags, terminal=os.ttyname(terminal))
-    launcher.wait_for((tmp_path / "config.json").exists)  # by then it has opened the terminal
-    os.close(terminal)
-    shown = b""
-    try:
-        while piece := os.read(controller, 10_000):
-            shown += piece
-    except OSError:
-        pass  # how Linux reports that the other end is closed
-    assert launcher.wait().returncode == 0
-    for part in [b"epoch 1/1", b"batch ", b"G 0.", b"D 1.", b"images/s", b" left"]:
-        assert part in shown
 
 
 def test_minimax_prints_the_answers_and_plots_them(tmp_path, in_process):
