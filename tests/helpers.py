@@ -130,11 +130,6 @@ def remove(path):
     path.unlink()
 
 
-def remove_checkpoint(run_dir, step):
-    for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
-        path.unlink()
-
-
 def outcome(run_dir):
     """Returns all results of the small run, bit for bit, except measured times."""
     import tensorflow as tf

@@ -1,6 +1,5 @@
 """The faults in docs/reliability.md, by their numbers, with real processes, files and signals."""
 
-import json
 import re
 import shutil
 import signal
@@ -19,7 +18,6 @@ from helpers import (
     contents,
     cut_short,
     refusal,
-    remove_checkpoint,
     small,
     truncate,
 )
@@ -107,29 +105,21 @@ def test_a_run_with_every_bad_day_ends_like_one_without(
 ):
     """Faults 10, 12, 9 and 1 in turn, at known steps; the campaign uses random ones."""
     run, gate = RunDir(tmp_path / "run"), tmp_path / "gate"
-    saved = 0
-    for number, code, flags in [
-        (signal.SIGTERM, 143, ["--epochs=2", "--snapshot-epochs", "1"]),  # both may change later
-        (signal.SIGINT, 130, []),
-    ]:
-        signalled = saved + SMALL_STEPS - 2
+    signalled, saved = SMALL_STEPS - 2, SMALL_STEPS - 1
 
-        def make_noise(count, latent_dim, seed, step):
-            if step == signalled:
-                signal.raise_signal(number)
-            return noise.make_noise(count, latent_dim, seed, step)
+    def make_noise(count, latent_dim, seed, step):
+        if step == signalled:
+            signal.raise_signal(signal.SIGTERM)
+        return noise.make_noise(count, latent_dim, seed, step)
 
-        monkeypatch.setattr("gan_tf.training.make_noise", make_noise)
+    with monkeypatch.context() as patch:
+        patch.setattr("gan_tf.training.make_noise", make_noise)
+        flags = ["--epochs=2", "--snapshot-epochs", "1"]  # both may change later
         stopped = in_process(*small(run.path, *flags))
-        assert stopped.returncode == code
-        assert f"resuming after step {saved}, " in stopped.stdout or saved == 0
-        saved = newest_step(run.path)
-        resumption = f"the run resumes from step {saved}\n"
-        assert stopped.stdout.endswith(f"saved: {resumption}")
-        assert stopped.stderr == (f"interrupted: {resumption}" if code == 130 else "")
-        # The step of the signal is completed, and saved though no save was due.
-        assert saved == signalled + 1 and saved % SMALL_STEPS > 0
-    monkeypatch.undo()
+    # The step of the signal is completed, and saved though no save was due.
+    assert newest_step(run.path) == saved
+    assert stopped.stdout.endswith(f"saved: the run resumes from step {saved}\n")
+    assert (stopped.returncode, stopped.stderr) == (143, "")
 
     held = 2 * SMALL_STEPS + 1
     process = start_and_hold(launcher, run.path, held, gate, prelude=EAGER_TO_SAVE)
@@ -159,19 +149,6 @@ def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process):
     assert f"{run.checkpoints} holds no checkpoint, though {run.history_path} has" in message
     assert "--overwrite" in message
     assert contents(run_copy) == before
-
-
-def test_05_06_other_settings_are_refused_with_both_values(small_run, in_process):
-    changes = {"latent-dim": (50, 100), "dataset": ("mnist", "synthetic"), "seed": (1, 0)}
-    changes |= {"learning-rate": (0.1, 0.0001), "batch-size": (64, 16), "max-images": (79, 80)}
-    changes |= {"precision": ("bfloat16", "float32")}
-    before = contents(small_run)
-    flags = [f"--{name}={value}" for name, (value, _) in changes.items()]
-    message = refusal(*small(small_run, *flags), run=in_process)
-    for name, (value, recorded) in changes.items():
-        assert f"--{name} is {value}, was {recorded}" in message
-    assert message.count(" was ") == len(changes)
-    assert contents(small_run) == before
 
 
 def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_loaded(
@@ -461,27 +438,3 @@ def test_18_odd_paths_an_odd_world_and_a_reader_that_leaves_change_nothing(
     assert (finished.returncode, finished.stderr) == (0, "")
     assert_same_outcome(folder, small_run)
     assert all(row["seconds"] > 0 for row in RunDir(folder).read_history())
-
-
-@campaign
-def test_19_another_environment_on_resume_is_warned_of(run_copy, launcher):
-    record = json.loads((run_copy / "config.json").read_text())
-    record["environment"]["tensorflow"] = "2.0.0"
-    (run_copy / "config.json").write_text(json.dumps(record))
-    remove_checkpoint(run_copy, 15)
-    threads = record["environment"]["threads"]
-    finished = launcher.run(
-        *small(run_copy),
-        prelude="""
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-""",
-    )
-    assert finished.returncode == 0, finished.stderr
-    (warning,) = finished.stderr.splitlines()
-    assert "bits of the results may differ" in warning
-    assert f"tensorflow is {tf.__version__}, was 2.0.0" in warning
-    assert "onednn is False, was True" in warning
-    assert f"threads is 1, was {threads}" in warning or threads == 1
-    assert "resuming after step 10, " in finished.stdout
-    assert [row["epoch"] for row in RunDir(run_copy).read_history()] == [1, 2, 3]

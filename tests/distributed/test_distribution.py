@@ -17,8 +17,12 @@ from gan_tf.distributed.addresses import from_slurm, from_tf_config, split, wait
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import RunFailed, UserError
 
-FLAGS = ["--dataset=synthetic", "--snapshot-epochs=1"]
-SHORT = [*FLAGS, "--max-images=48", "--batch-size=6"]  # 8 steps per epoch
+SHORT = [
+    "--dataset=synthetic",
+    "--snapshot-epochs=1",
+    "--max-images=48",
+    "--batch-size=6",
+]  # 8 steps per epoch
 
 # Changes of a worker, before its command runs.
 _CHANGES = """
@@ -70,20 +74,19 @@ class Workers:
     """The processes of one run.
 
     Args:
+      arguments: of the command `train`.
       changes: code that changes a process, by its index.
       without: indices of workers that are not started.
     """
 
-    def __init__(
-        self, launcher, folder, count, *arguments, addresses=None, changes=None, without=()
-    ):
-        self.addresses = addresses or free_addresses(count)
+    def __init__(self, launcher, arguments, count=2, host="127.0.0.1", changes=None, without=()):
+        self.addresses = free_addresses(count, host)
         self.processes = {}
         for index in {*range(count)} - {*without}:
             task = NO_NETWORK | {"TF_CONFIG": tf_config(*self.addresses, index=index)}
             change = (changes or {}).get(index, "")
             self.processes[index] = launcher.start(
-                *["train", f"--run-dir={folder}", *arguments, "--distribute=workers"],
+                *["train", *arguments, "--distribute=workers"],
                 prelude=f"os.environ.update({task!r})\n{_CHANGES}\n{change}",
             )
 
@@ -109,28 +112,18 @@ class Workers:
         assert not one_has_ended()
 
 
-def train(launcher, folder, count, *arguments, **options):
+def train(launcher, count, *arguments):
     if count == 1:
-        finished = launcher.run("train", f"--run-dir={folder}", *arguments, **options)
+        finished = launcher.run("train", *arguments)
         assert finished.returncode == 0, finished.stderr
-        return finished
-    workers = Workers(launcher, folder, count, *arguments, **options)
+        return None
+    workers = Workers(launcher, arguments, count)
     assert {*workers.wait().values()} == {0}
     return workers
 
 
 def newest_step(folder):
     return max(RunDir(folder).checkpoint_steps(), default=0)
-
-
-def assert_close(folder, other, first, later):
-    """Compares the losses of two runs: those of the first epoch, and of all epochs."""
-    rows, others = RunDir(folder).read_history(), RunDir(other).read_history()
-    assert len(rows) == len(others)
-    for row, expected in zip(rows, others):
-        for name in "generator_loss", "discriminator_loss":
-            tolerance = first if row["epoch"] == 1 else later
-            assert row[name] == pytest.approx(expected[name], rel=tolerance), (name, row["epoch"])
 
 
 def weights(folder, step):
@@ -243,77 +236,98 @@ def test_a_worker_stays_at_its_address_until_all_have_reached_it():
 # ------------------------------------------------------------------------ the campaign
 
 
-@pytest.mark.campaign
-def test_fifty_steps_of_two_workers_equal_those_of_one_process(tmp_path, launcher):
-    # An epoch of one step, so that each row of the history is a step; shares of 8 and 7 images.
-    flags = [*FLAGS, "--max-images=15", "--batch-size=15", "--epochs=50"]
-    train(launcher, tmp_path / "one", 1, *flags)
-    addresses = free_addresses(2, "[::1]" if os.path.exists("/proc/net/if_inet6") else "127.0.0.1")
-    workers = train(launcher, tmp_path / "two", 2, *flags, addresses=addresses)
-    # Rounding alone, with oneDNN on or off, changes step 50 of one process by 4e-3.
-    assert_close(tmp_path / "two", tmp_path / "one", first=1e-6, later=5e-3)
-    # Worker 0 alone writes and reports.
-    assert any("epoch 50/50" in line for line in workers.lines(0))
-    one, two = workers.name(0), workers.name(1)
-    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
-    assert [*(tmp_path / "two").glob("events*")][1:] == []
-
-
-_MIRRORED = """
+# Prints the replicas, the step and the metrics of each step.
+_STEPS = """
 import tensorflow as tf
 from gan_tf.config import TrainConfig
 from gan_tf.distributed import distribution
 from gan_tf.gan import METRICS
 from gan_tf.noise import make_noise
 
-device = tf.config.LogicalDeviceConfiguration()
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [device] * 2)
-for kind, latent_dim in [(None, 100), ("mirrored", 100), ("mirrored", 50), (None, 50)]:
+def print_steps(kind, counts, latent_dim=100):
     config = TrainConfig(dataset="synthetic", latent_dim=latent_dim)
-    with distribution.start(kind, config, 1) as workers:
+    with distribution.start(kind, config, 300) as workers:
         gan = workers.make_gan(config)
-        for number, count in enumerate([5, 1]):
+        for number, count in enumerate(counts):
             images = tf.random.stateless_uniform([count, 28, 28, 1], [0, number], -1, 1).numpy()
             metrics = gan.train_step(images, make_noise(count, latent_dim, 0, number))
             print(workers.replicas, gan.steps_done, *(float(metrics[name]) for name in METRICS))
-sys.exit()
 """
+
+
+def steps(output):
+    """Returns replicas, steps, and the metrics of each step, as `_STEPS` printed them."""
+    replicas, numbers, *metrics = zip(*(map(float, line.split()) for line in output.splitlines()))
+    return replicas, numbers, [*zip(*metrics)]
+
+
+@pytest.mark.campaign
+def test_fifty_steps_of_two_workers_equal_those_of_one_process(launcher):
+    alone = launcher.run(prelude=f"{_STEPS}\nprint_steps(None, [15] * 50)\nsys.exit()")
+    code = f"{_STEPS}\nprint_steps('workers', [15] * 50)\nsys.exit()"
+    host = "[::1]" if os.path.exists("/proc/net/if_inet6") else "127.0.0.1"
+    workers = Workers(launcher, [], host=host, changes=dict.fromkeys(range(2), code))
+    assert workers.wait() == {0: 0, 1: 0}
+    expected = steps(alone.stdout)
+    for index in range(2):
+        lines = [line for line in workers.lines(index) if not line.startswith("worker")]
+        replicas, numbers, metrics = steps("\n".join(lines))
+        assert {*replicas} == {2} and numbers == expected[1] == (*range(1, 51),)
+        for number, row, other in zip(numbers, metrics, expected[2]):
+            # Rounding alone, with oneDNN on or off, changes step 50 of one process by 4e-3.
+            assert row[:2] == pytest.approx(other[:2], rel=1e-6 if number == 1 else 5e-3), number
 
 
 @pytest.mark.campaign
 def test_two_devices_equal_one_even_without_a_share_and_twice_in_a_process(launcher):
-    finished = launcher.run(prelude=_MIRRORED)
-    lines = [[float(word) for word in line.split()] for line in finished.stdout.splitlines()]
-    for alone, mirrored in (lines[:2], lines[2:4]), (lines[6:], lines[4:6]):
-        assert [line[:2] for line in alone + mirrored] == [[1, 1], [1, 2], [2, 1], [2, 2]]
-        assert mirrored[0][2:] == pytest.approx(alone[0][2:], rel=1e-5)
-        assert mirrored[1][2:] == pytest.approx(alone[1][2:], rel=1e-3)
+    code = """
+device = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [device] * 2)
+for kind in None, "mirrored":
+    print_steps(kind, [5, 1])
+for kind in None, "mirrored":
+    print_steps(kind, [5], latent_dim=50)
+sys.exit()
+"""
+    replicas, numbers, metrics = steps(launcher.run(prelude=_STEPS + code).stdout)
+    assert replicas == (1, 1, 2, 2, 1, 2) and numbers == (1, 2, 1, 2, 1, 1)
+    for alone, mirrored, tolerance in [(0, 2, 1e-5), (1, 3, 1e-3), (4, 5, 1e-5)]:
+        assert metrics[mirrored] == pytest.approx(metrics[alone], rel=tolerance)
 
 
 @pytest.mark.campaign
 def test_one_process_resumes_with_three_and_back(tmp_path, launcher):
     flags = [*SHORT, "--max-images=44"]  # the last batch has 2 images, less than one for each
-    train(launcher, tmp_path / "one", 1, *flags, "--epochs=3")
-    folder = tmp_path / "changing"
-    train(launcher, folder, 1, *flags, "--epochs=1")
-    workers = train(launcher, folder, 3, *flags, "--epochs=2")
+    runs = RunDir(tmp_path / "one"), RunDir(tmp_path / "changing")
+    train(launcher, 1, *flags, "--epochs=3", f"--run-dir={runs[0].path}")
+    train(launcher, 1, *flags, "--epochs=1", f"--run-dir={runs[1].path}")
+    workers = train(launcher, 3, *flags, "--epochs=2", f"--run-dir={runs[1].path}")
     assert "replicas is 3, was 1" in workers.error(0)
     assert not any(workers.processes[index].errors.read_text() for index in (1, 2))
-    train(launcher, folder, 1, *flags, "--epochs=3")
-    assert_close(folder, tmp_path / "one", first=1e-6, later=1e-4)
+    train(launcher, 1, *flags, "--epochs=3", f"--run-dir={runs[1].path}")
+    for row, expected in zip(*(run.read_history() for run in runs), strict=True):
+        for name in "generator_loss", "discriminator_loss":
+            tolerance = 1e-6 if row["epoch"] == 1 else 1e-4
+            assert row[name] == pytest.approx(expected[name], rel=tolerance), row["epoch"]
 
 
 @pytest.mark.campaign
 def test_bad_days_of_two_workers_change_no_bit(tmp_path, launcher):
     """Worker 0 is killed, then paused; worker 1 is suspended for good, and interrupted."""
-    folder, flags = tmp_path / "bad days", [*SHORT, "--epochs=4"]
-    train(launcher, tmp_path / "undisturbed", 2, *flags)
+    folder, undisturbed = tmp_path / "bad days", tmp_path / "undisturbed"
+    flags = [*SHORT, "--epochs=4", f"--run-dir={folder}"]
+    workers = train(launcher, 2, *flags, f"--run-dir={undisturbed}")
+    # Worker 0 alone writes and reports.
+    assert any("epoch  4/4" in line for line in workers.lines(0))
+    one, two = workers.name(0), workers.name(1)
+    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
+    assert len([*undisturbed.glob("events*")]) == 1
     for step, victim, number, codes in [
         (8, 0, signal.SIGKILL, {1: 1}),
         (16, 1, signal.SIGSTOP, {0: 1}),
         (24, 1, signal.SIGINT, {0: 143, 1: 130}),
     ]:
-        workers = Workers(launcher, folder, 2, *flags)
+        workers = Workers(launcher, flags)
         workers.wait_until(lambda: newest_step(folder) >= step)
         if number == signal.SIGSTOP:
             workers.processes[0].signal(signal.SIGSTOP)
@@ -327,8 +341,8 @@ def test_bad_days_of_two_workers_change_no_bit(tmp_path, launcher):
             assert f"stopped by {workers.name(victim)}: " in workers.error(1 - victim)
             assert workers.error(1 - victim).endswith(f"from step {newest_step(folder)}")
         launcher.end()
-    train(launcher, folder, 2, *flags)
-    assert weights(folder, 32) == weights(tmp_path / "undisturbed", 32)
+    train(launcher, 2, *flags)
+    assert weights(folder, 32) == weights(undisturbed, 32)
 
 
 @pytest.mark.campaign
@@ -348,7 +362,8 @@ def test_a_death_at_any_moment_ends_the_other_within_a_minute(
     changes = {victim: death}
     if message == "did not join":
         changes[1 - victim] = "wait_for_seconds_only()"
-    workers = Workers(launcher, folder, 2, *SHORT, "--epochs=1", changes=changes)
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={folder}"]
+    workers = Workers(launcher, arguments, changes=changes)
     assert workers.processes[victim].wait().returncode == -signal.SIGKILL
     assert workers.processes[1 - victim].wait(60).returncode == 1
     assert workers.name(victim) in workers.error(1 - victim)
@@ -369,7 +384,8 @@ def test_what_does_not_fit_is_reported_by_all_before_the_first_step(
     tmp_path, launcher, index, change, codes, message
 ):
     folder = tmp_path / "run"
-    workers = Workers(launcher, folder, 2, *SHORT, "--epochs=1", changes={index: change})
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={folder}"]
+    workers = Workers(launcher, arguments, changes={index: change})
     assert workers.wait() == dict(enumerate(codes))
     for one in range(2):
         assert message.format(workers.name(0), workers.name(1)) in workers.error(one)
@@ -378,7 +394,8 @@ def test_what_does_not_fit_is_reported_by_all_before_the_first_step(
 
 @pytest.mark.campaign
 def test_signals_end_a_worker_that_waits_for_others(tmp_path, launcher):
-    workers = Workers(launcher, tmp_path / "run", 3, *SHORT, "--epochs=1", without=[2])
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={tmp_path / 'run'}"]
+    workers = Workers(launcher, arguments, count=3, without=[2])
     waiting = [f"waiting for {workers.name(2)}"]
     workers.wait_until(lambda: all(workers.lines(index)[-1:] == waiting for index in range(2)))
     workers.processes[0].signal(signal.SIGINT)
