@@ -30,42 +30,33 @@ NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0
 PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
 
 
-def prepare(folder, images, shards=1, **options):
+def prepare(folder, images, shards=1, file_format=None):
     """Lets TFDS prepare images, with their negatives as test images, under the name fashion_mnist.
 
     Args:
       folder: the data folder.
       images: `[count, 28, 28, 1]` uint8; their labels are 0 to 9 in turn.
       shards: number of files of each split.
-      **options: of `download_and_prepare`.
+      file_format: of TFDS.
     """
     import tensorflow_datasets as tfds
 
-    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        name = "fashion_mnist"
-        VERSION = tfds.core.Version("3.0.1")
+    def examples(images):
+        return [{"image": image, "label": index % 10} for index, image in enumerate(images)]
 
-        def _info(self):
-            features = {
-                "image": tfds.features.Image(shape=(28, 28, 1)),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
-            )
-
-        def _split_generators(self, _):
-            return {
-                "train": self._generate_examples(images),
-                "test": self._generate_examples(255 - images),
-            }
-
-        def _generate_examples(self, images):
-            for index, image in enumerate(images):
-                yield index, {"image": image, "label": index % 10}
-
-    sharding = tfds.download.DownloadConfig(num_shards=shards)
-    Builder(data_dir=folder).download_and_prepare(download_config=sharding, **options)
+    features = {
+        "image": tfds.features.Image(shape=(28, 28, 1)),
+        "label": tfds.features.ClassLabel(num_classes=10),
+    }
+    tfds.dataset_builders.store_as_tfds_dataset(
+        "fashion_mnist",
+        "3.0.1",
+        tfds.features.FeaturesDict(features),
+        {"train": examples(images), "test": examples(255 - images)},
+        data_dir=folder,
+        file_format=file_format,
+        download_config=tfds.download.DownloadConfig(num_shards=shards),
+    )
 
 
 def without_xla_lines(stderr):
@@ -130,17 +121,31 @@ def remove(path):
     path.unlink()
 
 
-def outcome(run_dir):
-    """Returns all results of the small run, bit for bit, except measured times."""
+def newest_step(run_dir):
+    """Returns the step of the newest checkpoint; 0 if there is none."""
+    return max(RunDir(run_dir).checkpoint_steps(), default=0)
+
+
+def tensors(prefix):
+    """Returns the arrays of a checkpoint by name, except the measured time.
+
+    TensorFlow compares each with its checksum.
+    """
     import tensorflow as tf
 
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = reader.get_variable_to_shape_map()
+    skipped = "_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/"
+    return {name: reader.get_tensor(name) for name in names if not name.startswith(skipped)}
+
+
+def outcome(run_dir):
+    """Returns all results of the small run, bit for bit, except measured times."""
     run = RunDir(run_dir)
     result = {}
-    for prefix in [run.checkpoints / f"ckpt-{3 * SMALL_STEPS}", *map(run.snapshot_path, (1, 2, 3))]:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/")):
-                result[prefix.name, name] = np.asarray(reader.get_tensor(name)).tobytes()
+    for prefix in [run.checkpoint_path(3 * SMALL_STEPS), *map(run.snapshot_path, (1, 2, 3))]:
+        for name, array in tensors(prefix).items():
+            result[prefix.name, name] = np.asarray(array).tobytes()
     for path in run.sample_paths().values():
         result[path.name] = path.read_bytes()
     for row in run.read_history():
@@ -281,4 +286,4 @@ class Process:
         while not condition():
             finished = self.poll()
             assert finished is None and time.monotonic() < deadline, finished
-            time.sleep(0.001)
+            time.sleep(0.01)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -17,8 +16,10 @@ from helpers import (
     assert_same_outcome,
     contents,
     cut_short,
+    newest_step,
     refusal,
     small,
+    tensors,
     truncate,
 )
 from PIL import Image
@@ -58,29 +59,18 @@ training.make_noise = make_noise
 @pytest.fixture
 def mount(tmp_path):
     """Mounts a file system with its own size; skips the test if that is not allowed."""
-    if sys.platform != "linux":
-        pytest.skip("mounts a tmpfs, which only Linux has")
-    mounted = []
+    folder = tmp_path / "mounted"
 
     def mount(options):
-        folder = tmp_path / f"mounted {len(mounted)}"
         folder.mkdir()
         arguments = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
         tried = subprocess.run(arguments, capture_output=True, text=True, check=False)
         if tried.returncode:
-            pytest.skip(f"needs the right to mount a file system: {tried.stderr.strip()}")
-        mounted.append(folder)
+            pytest.skip(f"needs the right to mount a tmpfs: {tried.stderr.strip()}")
         return folder
 
     yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def newest_step(run_dir):
-    """Returns the step of the newest checkpoint with an index file; -1 if there is none."""
-    steps = [int(path.stem[5:]) for path in RunDir(run_dir).checkpoints.glob("ckpt-*.index")]
-    return max(steps, default=-1)
+    subprocess.run(["umount", "--lazy", folder], capture_output=True, check=False)
 
 
 def leftovers(run_dir):
@@ -92,12 +82,8 @@ def leftovers(run_dir):
 
 
 def assert_loads(prefix):
-    """Reads every tensor of a checkpoint, which compares it with its checksum."""
-    reader = tf.train.load_checkpoint(str(prefix))
-    names = [name for name in reader.get_variable_to_shape_map() if not name.startswith("_CHECK")]
-    assert len(names) > 60
-    for name in names:
-        assert np.isfinite(reader.get_tensor(name)).all()
+    arrays = tensors(prefix)
+    assert len(arrays) > 60 and all(np.isfinite(array).all() for array in arrays.values())
 
 
 def test_a_run_with_every_bad_day_ends_like_one_without(

@@ -6,7 +6,7 @@ import shutil
 import threading
 
 import pytest
-from helpers import ROOT, assert_same_outcome, command, contents, refusal, small, truncate
+from helpers import ROOT, assert_same_outcome, contents, refusal, small, truncate
 
 from gan_tf import TrainConfig, train
 from gan_tf.run.rundir import RunDir
@@ -94,28 +94,6 @@ def test_26_two_runs_in_two_threads_do_not_disturb_each_other(tmp_path):
     for thread in threads:
         thread.join()
     assert [together[0], together[1]] == alone
-
-
-@campaign
-def test_30_36_settings_of_other_programs_end_no_run(tmp_path, small_run):
-    """Another backend, style, floatx and image format, and a progress bar that cannot be."""
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.dpi: 2000\n")
-    (tmp_path / ".keras").mkdir()
-    keras_json = '{"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}'
-    (tmp_path / ".keras" / "keras.json").write_text(keras_json)
-    finished = command(
-        "train.py",
-        *small(tmp_path / "run")[1:],
-        MPLBACKEND="nonsense",
-        XLA_FLAGS="--of_another_build=1",
-        TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
-        TF_USE_LEGACY_KERAS="1",
-        MATPLOTLIBRC=str(tmp_path / "matplotlibrc"),
-        HOME=str(tmp_path),
-        TQDM_MININTERVAL="abc",
-    )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    assert_same_outcome(tmp_path / "run", small_run)
 
 
 @campaign
