@@ -203,7 +203,7 @@ def test_08_every_kind_of_file_on_a_full_disk(mount, capfd):
     run, array = RunDir(folder), folder / "samples.npy"
     names = ["step", "generator_loss", "discriminator_loss"]
     names += ["generator_loss_std", "discriminator_loss_std"]
-    rows = [{"epoch": epoch} | dict.fromkeys(names, 0.5) for epoch in range(1, 60)]
+    rows = [{"epoch": epoch} | dict.fromkeys(names, 1) for epoch in range(1, 60)]
     samples = np.random.default_rng(0).uniform(-1, 1, [64, 28, 28, 1])
     checkpoint = tf.train.Checkpoint(values=tf.Variable(tf.zeros([10_000])))
     writes = {

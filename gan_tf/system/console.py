@@ -40,9 +40,9 @@ def say(text: str):
         # Python tries to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno not in (errno.EPIPE, errno.EIO):
-            reason = f"cannot write to standard output: {error.strerror}"
             raise RunFailed(
-                f"{reason}; redirect it elsewhere, and run the command again"
+                f"cannot write to standard output: {error.strerror}; redirect it elsewhere, and run"
+                " the command again"
             ) from error
 
 
