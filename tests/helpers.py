@@ -30,33 +30,42 @@ NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0
 PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
 
 
-def prepare(folder, images, shards=1, file_format=None):
+def prepare(folder, images, shards=1, **options):
     """Lets TFDS prepare images, with their negatives as test images, under the name fashion_mnist.
 
     Args:
       folder: the data folder.
       images: `[count, 28, 28, 1]` uint8; their labels are 0 to 9 in turn.
       shards: number of files of each split.
-      file_format: of TFDS.
+      **options: of `download_and_prepare`.
     """
     import tensorflow_datasets as tfds
 
-    def examples(images):
-        return [{"image": image, "label": index % 10} for index, image in enumerate(images)]
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "fashion_mnist"
+        VERSION = tfds.core.Version("3.0.1")
 
-    features = {
-        "image": tfds.features.Image(shape=(28, 28, 1)),
-        "label": tfds.features.ClassLabel(num_classes=10),
-    }
-    tfds.dataset_builders.store_as_tfds_dataset(
-        "fashion_mnist",
-        "3.0.1",
-        tfds.features.FeaturesDict(features),
-        {"train": examples(images), "test": examples(255 - images)},
-        data_dir=folder,
-        file_format=file_format,
-        download_config=tfds.download.DownloadConfig(num_shards=shards),
-    )
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(28, 28, 1)),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
+
+        def _split_generators(self, _):
+            return {
+                "train": self._generate_examples(images),
+                "test": self._generate_examples(255 - images),
+            }
+
+        def _generate_examples(self, images):
+            for index, image in enumerate(images):
+                yield index, {"image": image, "label": index % 10}
+
+    sharding = tfds.download.DownloadConfig(num_shards=shards)
+    Builder(data_dir=folder).download_and_prepare(download_config=sharding, **options)
 
 
 def without_xla_lines(stderr):
