@@ -150,9 +150,7 @@ class Record(SilentRecord):
             "real_variety": real_variety(self.images),
         }
         if self.overwrite and self.run.config_path.exists():
-            with self.run.replaced() as count:
-                self._begin()
-            console.say(f"{self.run.path}: {count} files of the old run are removed")
+            self._replace_run()
         elif checkpoints.restore_newest(self.checkpoint, self.run) is not None:
             self._resume()
         elif self.run.read_history():
@@ -229,6 +227,17 @@ class Record(SilentRecord):
     def close_bar(self):
         if self.bar:
             self.bar.close()
+
+    def _replace_run(self):
+        """Starts a new run in place of the one in the folder, which stays whole until then."""
+        self.run.prepare()
+        try:
+            checkpoints.save_new(self.checkpoint, self.run)
+            self.run.write_config(self.config, self.environment, self.run.new_config_path)
+        except BaseException:
+            self.run.remove_unfinished()
+            raise
+        console.say(f"{self.run.path}: {self.run.replace()} files of the old run are removed")
 
     def _begin(self):
         self.run.prepare()

@@ -58,7 +58,7 @@ def test_20_28_overwrite_replaces_a_run_and_touches_nothing_else(run_copy, tmp_p
 
 
 def test_27_a_new_run_that_cannot_begin_leaves_the_old_one_whole(run_copy, in_process):
-    in_the_way = RunDir(run_copy).checkpoints / "ckpt-0_temp"  # where TensorFlow would write
+    in_the_way = RunDir(run_copy).checkpoints / ".gan_tf.new_temp"  # where TensorFlow would write
     in_the_way.write_text("mine")
     before = contents(run_copy)
     failed = in_process("train", *TINY, "--run-dir", run_copy, "--overwrite")

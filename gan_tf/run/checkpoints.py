@@ -29,6 +29,12 @@ def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
             path.unlink()
 
 
+def save_new(checkpoint: tf.train.Checkpoint, run: RunDir):
+    """Writes the first checkpoint of a run that is about to replace the one in the folder."""
+    run.check_held()
+    _write(checkpoint, run.new_checkpoint_path)
+
+
 def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
     """Restores the newest readable checkpoint, and warns of each newer one that is unreadable.
 

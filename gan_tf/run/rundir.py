@@ -21,7 +21,7 @@ from gan_tf.system.errors import UserError, one_line
 # The layout of a run folder: 1 is that of gan_tf 1.0, which recorded no number; 2 adds columns
 # to history.csv. docs/CHANGELOG.md lists what each version can read.
 FORMAT = 2
-_OLD = ".gan_tf.old-"  # prefix of an old run's files until a new run has taken its place
+_NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
 class _OtherFormat(UserError):
@@ -34,10 +34,12 @@ class RunDir:
     def __init__(self, path):
         self.path = Path(folder_name("run_dir", path))
         self.config_path = self.path / "config.json"
+        self.new_config_path = self.path / f"{_NEW}.json"
         self.history_path = self.path / "history.csv"
         self.evaluation_path = self.path / "evaluation.csv"
         self.quality_path = self.path / "quality.png"
         self.checkpoints = self.path / "checkpoints"
+        self.new_checkpoint_path = self.checkpoints / _NEW
         self.snapshots = self.path / "snapshots"
         self.samples = self.path / "samples"
         self.loss_curves_path = self.path / "loss_curves.png"
@@ -137,19 +139,22 @@ class RunDir:
 
     def remove_unfinished(self):
         """Removes the unfinished files of a killed process, and nothing else."""
+        new = re.escape(_NEW)
         for folder, names in self._own.items():
-            files.remove_unfinished(folder, names)
+            files.remove_unfinished(folder, re.compile(rf"{names.pattern}|{new}\.json"))
             for path in files.entries(folder):
-                if re.fullmatch(r"(ckpt-\d+|epoch_\d{4,})_temp", path.name):
+                if re.fullmatch(rf"{new}\.(json|index|data-.*)", path.name):
+                    path.unlink()
+                elif re.fullmatch(rf"(ckpt-\d+|epoch_\d{{4,}}|{new})_temp", path.name):
                     shutil.rmtree(path, ignore_errors=not path.is_dir())  # unfinished by TensorFlow
 
-    def own_files(self, prefix: str = "") -> list[Path]:
-        """Returns the files of the run, or those with a prefix to its names, sorted by name."""
+    def own_files(self) -> list[Path]:
+        """Returns the files of the run, sorted by name."""
         return sorted(
             path
             for folder, names in self._own.items()
             for path in files.entries(folder)
-            if re.fullmatch(f"{re.escape(prefix)}({names.pattern})", path.name) and path.is_file()
+            if names.fullmatch(path.name) and path.is_file()
         )
 
     def has_file(self, path: Path) -> bool:
@@ -168,40 +173,28 @@ class RunDir:
         else:
             self._check_empty()
 
-    @contextlib.contextmanager
-    def replaced(self):
-        """Sets the run's files aside while a `with` block begins a new run, then removes them.
+    def replace(self) -> int:
+        """Puts the new run, which was written beside the old one, in its place.
 
-        If the block fails, or the process is killed, `settle` restores the old run. Yields the
-        number of its files.
+        The old config.json is removed first, and the new one gets its name last, so that `settle`
+        can complete the replacement after a kill at any point. Returns the number of removed files.
         """
-        self.check_held()
-        self.prepare()
-        old = self._config_first(self.own_files())
-        try:
-            for path in old:
-                os.replace(path, path.with_name(_OLD + path.name))
-            yield len(old)
-            (self.path / f"{_OLD}config.json").unlink()  # from here on the new run counts
-            files.sync(self.path)
-        finally:
-            self.settle()
+        self.config_path.unlink(missing_ok=True)
+        files.sync(self.path)
+        first = self.checkpoint_path(0).name
+        old = [path for path in self.own_files() if path.stem != first]
+        for path in old:
+            path.unlink()
+        for path in files.entries(self.checkpoints):
+            if path.stem == _NEW:
+                os.replace(path, path.with_name(first + path.suffix))
+        os.replace(self.new_config_path, self.config_path)
+        return len(old) + 1
 
     def settle(self):
-        """Restores an old run that was set aside; if the new run counts, removes what is left."""
-        old = self._config_first(self.own_files(_OLD))
-        if not (self.path / f"{_OLD}config.json").exists():
-            for path in old:
-                path.unlink()
-            return
-        if self.config_path.exists():  # all of the old run was set aside before this was written
-            for path in reversed(self._config_first(self.own_files())):
-                path.unlink()
-        for path in reversed(old):
-            os.replace(path, path.with_name(path.name.removeprefix(_OLD)))
-
-    def _config_first(self, paths):
-        return sorted(paths, key=lambda path: not path.name.endswith(self.config_path.name))
+        """Completes a replacement that was killed, unless the old run is still whole."""
+        if self.new_config_path.exists() and not self.config_path.exists():
+            self.replace()
 
     # --------------------------------------------------------------------------------- config.json
 
@@ -256,11 +249,11 @@ class RunDir:
             and all(path.exists() for path in results)
         )
 
-    def write_config(self, config: TrainConfig, environment: dict):
-        """Records the settings of the run and its environment in config.json."""
+    def write_config(self, config: TrainConfig, environment: dict, path: Path | None = None):
+        """Records the settings of the run and its environment, by default in config.json."""
         settings = dataclasses.asdict(config)
         record = {"format": FORMAT, "config": settings, "environment": environment}
-        with self.writing(self.config_path) as unfinished:
+        with self.writing(path or self.config_path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def read_config(self) -> tuple[TrainConfig, dict]:
