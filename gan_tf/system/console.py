@@ -9,6 +9,8 @@ import tempfile
 
 from gan_tf.system.errors import RunFailed, UserError
 
+# Replacements, where the output is not UTF-8, for the non-ASCII characters of our own messages.
+_STAND_INS = str.maketrans({"é": "e", "−": "-"})
 _is_quiet = False
 
 
@@ -24,7 +26,7 @@ def quiet():
 
 
 def say(text: str):
-    """Prints a line without buffering, with a `?` for what the output's encoding cannot write.
+    """Prints a line without buffering.
 
     If the reader is gone (`| head`, a closed terminal), the run continues in silence.
 
@@ -35,14 +37,18 @@ def say(text: str):
         return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_STAND_INS).encode(encoding, "replace").decode(encoding)
+    try:
+        print(text, flush=True)
     except OSError as error:
         # Python tries to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno not in (errno.EPIPE, errno.EIO):
+            reason = f"cannot write to standard output: {error.strerror}"
             raise RunFailed(
-                f"cannot write to standard output: {error.strerror}; redirect it elsewhere, and run"
-                " the command again"
+                f"{reason}; redirect it elsewhere, and run the command again"
             ) from error
 
 

@@ -57,11 +57,15 @@ def test_output_that_cannot_be_written_ends_a_command_in_one_line(output, reason
     assert f"cannot write to standard output: {reason}" in finished.stderr
 
 
-def test_what_an_output_cannot_write_is_replaced(monkeypatch):
+@pytest.mark.parametrize(
+    "encoding, shown",
+    [("utf-8", "Fréchet −1: Ł"), ("latin-1", "Frechet -1: ?"), ("ascii", "Frechet -1: ?")],
+)
+def test_what_an_output_cannot_write_has_a_stand_in(monkeypatch, encoding, shown):
     content = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, "latin-1", newline="\n"))
-    console.say("Fréchet −1")
-    assert content.getvalue().decode("latin-1") == "Fréchet ?1\n"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding, newline="\n"))
+    console.say("Fréchet −1: Ł")
+    assert content.getvalue().decode(encoding) == f"{shown}\n"
 
 
 def test_keras_2_is_refused_by_the_name_of_the_variable(monkeypatch):
