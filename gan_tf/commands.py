@@ -17,7 +17,6 @@ from gan_tf.run.rundir import RunDir, check_output, load_config
 from gan_tf.system import console
 from gan_tf.system.console import say, say_finished, say_json
 from gan_tf.system.errors import UserError, flag
-from gan_tf.system.files import check_name
 
 _DEFAULT_RUN_DIR = str(TrainConfig().run_folder)
 
@@ -378,16 +377,12 @@ def _minimax(game, output_dir, json, **choices):
     """Solve, simulate and plot the assignment's minimax game."""
     from gan_tf.minimax import QuadraticGame, answers
 
-    if output_dir is not None:
-        check_name(output_dir)
-        if Path(output_dir).exists() and not Path(output_dir).is_dir():
-            raise UserError(f"`output_dir` {output_dir} is not a folder: choose another")
     game = QuadraticGame(*game)
     choices = {name: value for name, value in choices.items() if value is not None}
     if json:
-        say_json(answers.report(game, **choices))
+        found = answers.report(game, **choices)
     else:
-        say(answers.answers(game, **choices))
+        found = answers.answers(game, **choices)
         output_dir = "minimax" if output_dir is None else output_dir
     if output_dir is not None:
         from gan_tf.minimax.figures import write_figures
@@ -395,8 +390,10 @@ def _minimax(game, output_dir, json, **choices):
 
         paths = write_figures(output_dir, game, **choices)
         paths.append(write_part_1(Path(output_dir, "minimax.html")))
-        if not json:
-            say("\n".join(["", "written:", *(f"  {path}" for path in paths)]))
+    if json:
+        say_json(found)
+    else:
+        say("\n".join([found, "", "written:", *(f"  {path}" for path in paths)]))
 
 
 def _benchmark_flags(parser):

@@ -146,7 +146,7 @@ def run_copy(small_run, tmp_path):
 def prepared(tmp_path_factory):
     """Returns a data folder with a small data set under the name fashion_mnist, and its images."""
     images = np.random.default_rng(0).integers(0, 256, [PREPARED_IMAGES, 28, 28, 1], np.uint8)
-    folder = tmp_path_factory.mktemp("tensorflow datasets")
+    folder = tmp_path_factory.mktemp("Daten für März")
     prepare(folder, images)
     return folder, images
 

@@ -130,22 +130,31 @@ def remove(path):
     path.unlink()
 
 
-def remove_checkpoint(run_dir, step):
-    for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
-        path.unlink()
+def newest_step(run_dir):
+    """Returns the step of the newest checkpoint; 0 if there is none."""
+    return max(RunDir(run_dir).checkpoint_steps(), default=0)
+
+
+def tensors(prefix):
+    """Returns the arrays of a checkpoint by name, except the measured time.
+
+    TensorFlow compares each with its checksum.
+    """
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = reader.get_variable_to_shape_map()
+    skipped = "_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/"
+    return {name: reader.get_tensor(name) for name in names if not name.startswith(skipped)}
 
 
 def outcome(run_dir):
     """Returns all results of the small run, bit for bit, except measured times."""
-    import tensorflow as tf
-
     run = RunDir(run_dir)
     result = {}
-    for prefix in [run.checkpoints / f"ckpt-{3 * SMALL_STEPS}", *map(run.snapshot_path, (1, 2, 3))]:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/")):
-                result[prefix.name, name] = np.asarray(reader.get_tensor(name)).tobytes()
+    for prefix in [run.checkpoint_path(3 * SMALL_STEPS), *map(run.snapshot_path, (1, 2, 3))]:
+        for name, array in tensors(prefix).items():
+            result[prefix.name, name] = np.asarray(array).tobytes()
     for path in run.sample_paths().values():
         result[path.name] = path.read_bytes()
     for row in run.read_history():
@@ -177,13 +186,11 @@ from gan_tf.system.console import import_tensorflow
 import_tensorflow()
 import gan_tf.training
 
-process = None
-for request in iter(sys.stdin.readline, ""):
-    if request == "poll\\n":
-        done, status = os.waitpid(process, os.WNOHANG)
+for request in map(json.loads, iter(sys.stdin.readline, "")):
+    if isinstance(request, int):
+        done, status = os.waitpid(request, os.WNOHANG)
         print(os.waitstatus_to_exitcode(status) if done else None, flush=True)
         continue
-    arguments, prelude, streams = json.loads(request)
     process = os.fork()
     if process == 0:
         break
@@ -191,6 +198,7 @@ for request in iter(sys.stdin.readline, ""):
 else:
     sys.exit()
 
+arguments, prelude, streams = request
 for descriptor, path in enumerate(streams):
     os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
 exec(prelude)
@@ -199,13 +207,14 @@ sys.exit(main(arguments))
 
 
 class Launcher:
-    """Starts `gan-tf ...` in its own process, one at a time, without 3 s of imports for each.
+    """Starts `gan-tf ...` in processes of their own, without seconds of imports for each.
 
     A helper process imports TensorFlow once, without using it, and is forked for every command.
     Tests that compare runs with `small_run` show that these processes compute the same.
     """
 
     def __init__(self, folder):
+        self._folder = folder
         self._helper = subprocess.Popen(
             [sys.executable, "-c", _LAUNCHER],
             cwd=ROOT,
@@ -214,63 +223,76 @@ class Launcher:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.output, self._errors = folder / "output", folder / "errors"
-        self.pid = None
+        self._started = []
 
     def start(self, *arguments, prelude="", terminal=None):
-        """Starts a command after the Python code `prelude`, which may change its environment.
+        """Starts a command after the Python code `prelude`, and returns its `Process`.
 
-        Its output goes to the file `output`, or to a terminal.
+        Its output goes to a file, or to a terminal.
         """
-        assert self.pid is None, "the process before was not waited for"
-        for path in self.output, self._errors:  # so that no test reads the output of the last one
-            path.write_text("")
-        streams = [os.devnull, terminal or str(self.output), terminal or str(self._errors)]
-        self.pid = int(self._ask(json.dumps([list(map(str, arguments)), prelude, streams])))
+        number = len(self._started)
+        output, errors = self._folder / f"{number} output", self._folder / f"{number} errors"
+        streams = [os.devnull, terminal or str(output), terminal or str(errors)]
+        for path in output, errors:
+            path.touch()
+        pid = int(self._ask([[*map(str, arguments)], prelude, streams]))
+        process = Process(pid, lambda: self._ask(pid), output, errors)
+        self._started.append(process)
+        return process
+
+    def run(self, *arguments, prelude=""):
+        """Runs a command to its end, as `command` does."""
+        return self.start(*arguments, prelude=prelude).wait()
+
+    def end(self):
+        """Kills what a failed test has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.signal(signal.SIGKILL)
+                process.wait()
+
+    def close(self):
+        self._helper.stdin.close()
+        self._helper.wait()
+
+    def _ask(self, request):
+        self._helper.stdin.write(json.dumps(request) + "\n")
+        self._helper.stdin.flush()
+        return self._helper.stdout.readline().strip()
+
+
+class Process:
+    """A process of the `Launcher`."""
+
+    def __init__(self, pid, ask, output, errors):
+        self.pid = pid
+        self._ask = ask
+        self.output = output
+        self.errors = errors
+        self._finished = None
 
     def signal(self, number):
-        os.kill(self.pid, number)  # the process ID stays valid until poll() has seen the end
+        if self._finished is None:  # the process ID stays valid until poll() has seen the end
+            os.kill(self.pid, number)
 
     def poll(self):
         """Returns a `subprocess.CompletedProcess` once the process has ended, None before."""
-        answer = self._ask("poll")
-        if answer == "None":
-            return None
-        self.pid = None
-        output = self.output.read_text(), without_xla_lines(self._errors.read_text())
-        return subprocess.CompletedProcess([], int(answer), *output)
+        if self._finished is None and (code := self._ask()) != "None":
+            streams = self.output.read_text(), without_xla_lines(self.errors.read_text())
+            self._finished = subprocess.CompletedProcess([], int(code), *streams)
+        return self._finished
 
-    def wait(self, seconds=120):
+    def wait(self, seconds=300):
         deadline = time.monotonic() + seconds
         while (finished := self.poll()) is None:
             assert time.monotonic() < deadline, "the process does not end"
             time.sleep(0.01)
         return finished
 
-    def run(self, *arguments, prelude=""):
-        """Runs a command to its end, as `command` does."""
-        self.start(*arguments, prelude=prelude)
-        return self.wait()
-
     def wait_for(self, condition):
         """Waits until `condition()` is true; fails if the process ends first."""
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 300
         while not condition():
             finished = self.poll()
             assert finished is None and time.monotonic() < deadline, finished
-            time.sleep(0.001)
-
-    def end(self):
-        """Kills the process if a failed test has left it running."""
-        if self.pid is not None:
-            self.signal(signal.SIGKILL)
-            self.wait()
-
-    def close(self):
-        self._helper.stdin.close()
-        self._helper.wait()
-
-    def _ask(self, line):
-        self._helper.stdin.write(line + "\n")
-        self._helper.stdin.flush()
-        return self._helper.stdout.readline().strip()
+            time.sleep(0.01)

@@ -57,11 +57,6 @@ class FolderLock:
             " used it: nothing more was written; check whether that process is training there"
         )
 
-    def remove(self):
-        """Removes the file of a lock that is no longer needed."""
-        with contextlib.suppress(OSError):  # Windows does not remove an open file
-            self.path.unlink()
-
     def _acquire(self):
         while True:
             # Do not follow a link or truncate: the file may belong to somebody else.

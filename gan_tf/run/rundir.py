@@ -104,10 +104,11 @@ class RunDir:
                 yield
         finally:
             if not self.config_path.exists():  # no run has started
-                if self._lock:
-                    self._lock.remove()
-                for path in created:
-                    with contextlib.suppress(OSError):  # another run may have started beside it
+                # Another run may have started beside it; Windows does not remove an open file.
+                with contextlib.suppress(OSError):
+                    if self._lock:
+                        self._lock.path.unlink(missing_ok=True)
+                    for path in created:
                         path.rmdir()
             self._lock = None
 
@@ -284,10 +285,10 @@ class RunDir:
             reason = f"has fields that gan_tf {__version__} does not know ({names})"
         else:
             reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
-        remedy = f"resume it with its own version, gan_tf {version},"
-        if version == __version__:
-            remedy = "restore it from a backup,"
-        raise _OtherFormat(f"{self.config_path} {reason}: {remedy} or choose another `run_dir`")
+        raise _OtherFormat(
+            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version}, or"
+            " choose another `run_dir`"
+        )
 
     # -------------------------------------------------------------------------------------- tables
 

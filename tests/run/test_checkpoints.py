@@ -110,10 +110,9 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, run, sta
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be read")
-@pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.campaign)])
-def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices, count):
+def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, random_choices):
     """If the bit is in a place that is not read, the checkpoint is restored as it was saved."""
-    for _ in range(count):
+    for _ in range(3):
         path = run.checkpoints / random_choices.choice(
             ["ckpt-10.index", "ckpt-10.data-00000-of-00001"]
         )
@@ -125,9 +124,8 @@ def test_a_flipped_bit_anywhere_never_gives_other_numbers(saved, run, state, ran
         flip_a_bit(path, place)
 
 
-@pytest.mark.parametrize("text", ["", 'model_checkpoint_path: "ckpt-99"\n', "\x00\xff{"])
-def test_tensorflows_own_state_file_is_not_looked_at(saved, run, state, text):
-    (run.checkpoints / "checkpoint").write_text(text)
+def test_tensorflows_own_state_file_is_not_looked_at(saved, run, state):
+    (run.checkpoints / "checkpoint").write_text('model_checkpoint_path: "ckpt-99"\n')
     assert checkpoints.restore_newest(state.checkpoint, run) == 10
     assert_equal(state.values(), saved[1])
 

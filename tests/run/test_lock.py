@@ -1,41 +1,12 @@
 import errno
 import os
-import re
 import shutil
-import subprocess
 import sys
 
 import pytest
 
 from gan_tf import RunFailed, UserError
 from gan_tf.run.lock import NAME, FolderLock
-
-HOLD = """
-import sys
-from gan_tf.run.lock import FolderLock
-with FolderLock(sys.argv[1]):
-    print("held", flush=True)
-    input()
-"""
-
-
-def test_a_second_process_is_refused_and_kill_frees_the_folder(tmp_path):
-    first = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with first:
-        assert first.stdout.readline() == "held\n"
-        holder = "another process" if sys.platform == "win32" else f"process {first.pid}"
-        with pytest.raises(UserError, match=f"`run_dir` .* is in use by {holder}: wait"):
-            with FolderLock(tmp_path):
-                pytest.fail("two processes hold one folder")
-        first.kill()
-        first.wait()
-        with FolderLock(tmp_path) as lock:
-            lock.check()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody read what is locked")
@@ -46,12 +17,6 @@ def test_the_lock_names_its_holder_until_it_is_freed(tmp_path):
     (tmp_path / NAME).write_text("12345678901 is an old number")
     with FolderLock(tmp_path):
         assert (tmp_path / NAME).read_text() == str(os.getpid())
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match=re.escape(f"`run_dir` {tmp_path / 'none'} cannot be used")):
-        with FolderLock(tmp_path / "none"):
-            pytest.fail("there is no such folder")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links as POSIX knows them")

@@ -158,8 +158,9 @@ def test_the_history_is_read_back_exactly_and_may_get_new_columns(tmp_path):
     assert run.read_history() == rows
     run.write_history(rows)  # as a resumed run does
     assert run.read_history() == rows
-    with pytest.raises(UserError, match="history.csv has lost rows or columns"):
-        run.read_history(columns=["quality"])
+    for missing in {"columns": ["quality"]}, {"at_least": 3}:
+        with pytest.raises(UserError, match="history.csv has lost rows or columns"):
+            run.read_history(**missing)
 
 
 def test_a_table_that_a_spreadsheet_has_saved_is_read(tmp_path):

@@ -53,16 +53,6 @@ def test_hints_name_the_settings_that_are_slow_on_a_processor(monkeypatch):
     assert environment.hints(plain, old) == []
 
 
-@pytest.mark.skipif("avx2" not in environment.processor_features(), reason="tells of x86 on Linux")
-def test_the_hint_about_onednn_agrees_with_tensorflow():
-    from tensorflow.python.util import _pywrap_util_port
-
-    used = _pywrap_util_port.IsMklEnabled()  # decided when TensorFlow started
-    if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
-        pytest.skip("TF_ENABLE_ONEDNN_OPTS is set")
-    assert bool(environment.hints("float32", environment.processor_features())) == (not used)
-
-
 @pytest.mark.parametrize(
     "name, value", [("floatx", "float64"), ("image_data_format", "channels_first")]
 )
