@@ -8,7 +8,6 @@ import inspect
 import io
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -179,26 +178,20 @@ def _without_defaults(class_name, config):
 
 @contextlib.contextmanager
 def _folder_written_whole(path):
-    """Yields a temporary folder, and renames it when the block ends without an error."""
+    """Yields the path for a temporary folder, and renames it when the block ends without error."""
     from tensorflow.errors import OpError
 
     from gan_tf.run.checkpoints import write_failure
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=path.parent))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield unfinished
-        for written in unfinished.rglob("*"):
-            files.sync(written)
-        os.chmod(unfinished, 0o755)  # only its owner can read a folder of mkdtemp
-        os.rename(unfinished, path)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
+            unfinished = Path(folder, path.name)
+            yield unfinished
+            for written in unfinished.rglob("*"):
+                files.sync(written)
+            os.rename(unfinished, path)
     except (OpError, OSError) as error:
         raise write_failure(path, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _hashes(path):

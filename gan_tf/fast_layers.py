@@ -32,6 +32,17 @@ _DIRECT_ADVANTAGE = 1.5
 _MEMORY_COST = 140
 # Up to so many phases and channels the sub-pixel form wins: one vector register of float32.
 _NARROW = 16
+_DTYPES = (tf.float32, tf.bfloat16)
+# The settings of convolutions and BatchNormalization that are computed here; not every layer, or
+# version of Keras, has each of them.
+_COMPUTED = {
+    "padding": "same",
+    "data_format": "channels_last",
+    "dilation_rate": (1, 1),
+    "groups": 1,
+    "output_padding": None,
+}
+_FUSED = {"axis": -1, "scale": True, "center": True, "synchronized": False, "renorm": False}
 
 
 def convert(model: tf.keras.Sequential, fast: bool = True, precision: str = "float32"):
@@ -96,24 +107,12 @@ class Conv2DTranspose(_Convolution, tf.keras.layers.Conv2DTranspose):
 class BatchNormalization(tf.keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, in training by TensorFlow's fused op.
 
-    The channels must come last and be scaled and centred, without mask, renorm or synchronization;
-    otherwise, and in inference, it is the Keras layer.
+    With other settings than `_FUSED`, and in inference, it is the Keras layer.
     """
 
-    def call(self, inputs, training=None, mask=None):
-        fused = (
-            training
-            and self.trainable
-            and mask is None
-            and self.scale
-            and self.center
-            and self.axis in (-1, len(inputs.shape) - 1)
-            and not self.synchronized
-            and not getattr(self, "renorm", False)  # newer than the oldest Keras 3
-            and inputs.dtype in (tf.float32, tf.bfloat16)
-        )
-        if not fused:
-            return super().call(inputs, training=training, mask=mask)
+    def call(self, inputs, training=None):
+        if not (training and self.trainable and _has(self, _FUSED) and inputs.dtype in _DTYPES):
+            return super().call(inputs, training=training)
         rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=rows,
@@ -280,19 +279,19 @@ def sub_pixel(images, kernel, stride, transposed):
     return convolve(images, kernel)
 
 
+def _has(layer, settings):
+    return all(getattr(layer, name, value) == value for name, value in settings.items())
+
+
 def _form_of(layer, inputs):
     """Returns the faster form of a layer's call, or None where the Keras layer computes it."""
     transposed, stride = isinstance(layer, Conv2DTranspose), layer.strides[0]
     size = inputs.shape[1]
     supported = (
-        layer.padding == "same"
-        and layer.data_format == "channels_last"
+        _has(layer, _COMPUTED)
+        and inputs.dtype in _DTYPES
         and layer.strides == (stride, stride)
         and layer.kernel_size[0] == layer.kernel_size[1]
-        and layer.dilation_rate == (1, 1)
-        and getattr(layer, "groups", 1) == 1
-        and getattr(layer, "output_padding", None) is None
-        and inputs.dtype in (tf.float32, tf.bfloat16)
         and size is not None
         and size == inputs.shape[2]
         and (transposed or size % stride == 0)

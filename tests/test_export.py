@@ -109,11 +109,6 @@ def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
     np.testing.assert_array_equal(load_pretrained(path).sample(2), expected)
 
 
-def test_arrays_can_be_written_again_byte_for_byte(snapshot, tmp_path):
-    paths = [export_generator(snapshot, tmp_path / f"{name}.npz") for name in "ab"]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
 def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path):
     """Keras refuses arguments that it does not know; tried with 3.3, 3.5, 3.8, 3.10, 3.12, 3.14."""
     with zipfile.ZipFile(export_generator(snapshot, tmp_path / "g.keras")) as archive:

@@ -160,19 +160,6 @@ def test_elsewhere_it_is_the_keras_layer_bit_by_bit(name, shape, change):
     np.testing.assert_array_equal(layer(normal(shape)), keras_layer(normal(shape)))
 
 
-def test_unknown_batch_is_left_to_keras():
-    shape = (32, 6, 6, 64)
-    keras_layer, layer = make_pair(CONV, 64, 5, 1, shape)
-    unknown = [tf.TensorSpec((None, 6, 6, 64))]
-    inputs = normal(shape)
-    expected = tf.function(lambda x: keras_layer(x), input_signature=unknown)(inputs)
-    actual = tf.function(lambda x: layer(x), input_signature=unknown)(inputs)
-    np.testing.assert_array_equal(actual, expected)
-    known = layer(inputs)
-    assert not np.array_equal(known, expected)
-    assert largest_difference(known.numpy(), expected.numpy()) < 1e-5
-
-
 @pytest.mark.parametrize("case", [GENERATOR_FIRST, DISCRIMINATOR_SECOND], ids=str)
 def test_bfloat16_products(case):
     name, size, channels, filters, kernel_size, stride, batch = case
@@ -215,9 +202,6 @@ def test_second_order_gradients_are_right_too(name, filters, stride):
     assert 0 < largest_difference(*found) < 1e-4
 
 
-# BatchNormalization
-
-
 @pytest.mark.parametrize("shape", [(16, 4, 4, 24), (32, 40), (1, 8)], ids=str)
 def test_batch_normalization_is_that_of_keras(shape):
     keras_layer, layer = keras.layers.BatchNormalization(), layers.BatchNormalization()
@@ -238,18 +222,19 @@ def test_batch_normalization_is_that_of_keras(shape):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [dict(axis=1), dict(scale=False), dict(center=False), dict(trainable=False)],
-    ids=str,
+    "name, arguments",
+    [
+        *[("BatchNormalization", {name: False}) for name in ("scale", "center", "trainable")],
+        ("BatchNormalization", dict(axis=1)),
+        ("Dropout", dict(rate=0.3, noise_shape=(None, 1, 1, 1), seed=1)),
+        ("Dropout", dict(rate=0.0)),
+    ],
 )
-def test_other_batch_normalization_is_left_to_keras(arguments):
+def test_with_other_settings_it_is_the_keras_layer(name, arguments):
     inputs = normal((8, 6, 6, 6))
-    expected = keras.layers.BatchNormalization(**arguments)(inputs, training=True)
-    actual = layers.BatchNormalization(**arguments)(inputs, training=True)
+    expected = getattr(keras.layers, name)(**arguments)(inputs, training=True)
+    actual = getattr(layers, name)(**arguments)(inputs, training=True)
     np.testing.assert_array_equal(actual, expected)
-
-
-# Dropout
 
 
 def mask(shape, state):
@@ -298,17 +283,6 @@ def test_dropout_depends_on_its_seed_state_only_which_advances_as_in_keras():
         for layer in eager, compiled:
             state = layer.seed_generator.state
             np.testing.assert_array_equal(state, reference.seed_generator.state)
-
-
-@pytest.mark.parametrize("arguments", [dict(rate=0.3, noise_shape=(None, 1)), dict(rate=0.0)])
-def test_other_dropout_is_left_to_keras(arguments):
-    inputs = normal((4, 50))
-    expected = keras.layers.Dropout(**arguments, seed=1)(inputs, training=True)
-    actual = layers.Dropout(**arguments, seed=1)(inputs, training=True)
-    np.testing.assert_array_equal(actual, expected)
-
-
-# In a model
 
 
 def test_a_converted_network_has_the_same_variables_and_agrees():
