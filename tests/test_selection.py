@@ -52,10 +52,10 @@ def test_the_images_of_each_class_that_change_least_are_kept(snapshot):
         changes.append(selection._change(noise, images))
         labels.append(classifier(images)[1])
     kept, changes, labels = map(np.concatenate, (kept, changes, labels))
-    assert np.mean(kept) == pytest.approx(0.6, abs=0.05)
+    assert np.mean(kept) == pytest.approx(0.6, abs=0.07)
     for label in range(10):
         of_class = labels == label
-        assert np.mean(kept[of_class]) == pytest.approx(0.6, abs=0.15)
+        assert np.mean(kept[of_class]) == pytest.approx(0.6, abs=0.25)
         assert changes[of_class & kept].max() <= changes[of_class & ~kept].min()
 
 
