@@ -109,8 +109,15 @@ def _is_note(path):
 
 
 def _write(path, snapshot, format):
+    from gan_tf.snapshots import named_weights
+
     if format == "npz":
-        path.write_bytes(_arrays(snapshot.generator))
+        weights = {name: w.numpy() for name, w in named_weights(snapshot.generator).items()}
+        # Vectors stay float32, since a variance may be too small for float16.
+        weights |= {name: w.astype(np.float16) for name, w in weights.items() if w.ndim > 1}
+        content = io.BytesIO()
+        np.savez_compressed(content, **weights)
+        path.write_bytes(content.getvalue())
         return
     generator = _plain_generator(snapshot)
     if format == "keras":
@@ -121,19 +128,6 @@ def _write(path, snapshot, format):
         generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # Keras requires a call
     with contextlib.redirect_stdout(io.StringIO()):  # Keras prints a description
         generator.export(path, format="onnx" if format == "onnx" else "tf_saved_model")
-
-
-def _arrays(generator):
-    from gan_tf.snapshots import named_weights
-
-    weights = {name: weight.numpy() for name, weight in named_weights(generator).items()}
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        # Vectors stay float32, since a variance may be too small for float16.
-        **{name: w.astype(np.float16) if w.ndim > 1 else w for name, w in weights.items()},
-    )
-    return content.getvalue()
 
 
 def _plain_generator(snapshot):

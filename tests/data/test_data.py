@@ -31,26 +31,21 @@ def numbers(epoch_batches):
     ]
 
 
-def test_an_epoch_sees_every_image_once_and_the_last_batch_is_short():
-    epoch = numbers(batches(numbered_images(), 32, seed=0, epoch=1))
+def test_an_epoch_sees_every_image_once_and_can_be_resumed_after_any_batch():
+    images = numbered_images()
+    epoch = numbers(batches(images, 32, seed=0, epoch=1))
     assert [len(batch) for batch in epoch] == [32, 32, 32, 32, 2]
     assert sorted(sum(epoch, [])) == list(range(COUNT))
+    for first in range(6):
+        assert numbers(batches(images, 32, seed=0, epoch=1, first=first)) == epoch[first:]
 
 
 def test_the_order_is_a_function_of_seed_and_epoch_alone():
     images = numbered_images()
     order = numbers(batches(images, 32, seed=3, epoch=4))
-    assert numbers(batches(images, 32, seed=3, epoch=4)) == order
     assert numbers(batches(images, 32, seed=3, epoch=5)) != order
     assert numbers(batches(images, 32, seed=4, epoch=4)) != order
     assert sum(numbers(batches(images, 10, seed=3, epoch=4)), []) == sum(order, [])
-
-
-def test_an_epoch_can_be_resumed_after_any_batch():
-    images = numbered_images()
-    for first in range(6):
-        rest = numbers(batches(images, 32, seed=0, epoch=1, first=first))
-        assert rest == numbers(batches(images, 32, seed=0, epoch=1))[first:]
 
 
 def test_pixels_are_scaled_to_the_range_of_tanh():
