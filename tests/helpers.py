@@ -137,6 +137,11 @@ def remove(path):
     path.unlink()
 
 
+def replace_by_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 def remove_checkpoint(run_dir, step):
     for path in RunDir(run_dir).checkpoints.glob(f"ckpt-{step}.*"):
         path.unlink()

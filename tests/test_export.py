@@ -88,7 +88,7 @@ def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
     of_run = json.loads((small_run / "config.json").read_text())
     for name, flags in {"g.npz": [], "g.keras": [], "g": ["--format=saved-model"]}.items():
         path = tmp_path / "new" / name
-        for _ in range(1 if flags else 2):  # a file may be exported again
+        for _ in range(2 if name == "g.npz" else 1):  # a file may be exported again
             finished = in_process(
                 *["export", "--epoch=2", f"--run-dir={small_run}", f"--output={path}", *flags]
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from helpers import ROOT, SMALL_STEPS, contents, flip_a_bit, remove, truncate
+from helpers import ROOT, SMALL_STEPS, contents, flip_a_bit, remove, replace_by_pipe, truncate
 
 from gan_tf import TrainConfig, UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.config import RECIPES
@@ -114,11 +114,6 @@ def exported(exported_once, tmp_path):
     for path in exported_once.parent.iterdir():
         shutil.copy(path, tmp_path)
     return tmp_path / exported_once.name
-
-
-def replace_by_pipe(path):
-    path.unlink()
-    os.mkfifo(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

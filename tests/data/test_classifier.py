@@ -4,12 +4,11 @@ import os
 import shutil
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import flip_a_bit, truncate
+from helpers import flip_a_bit, remove, replace_by_pipe, truncate
 
 from gan_tf import TrainConfig, UserError, data
 from gan_tf.data.classifier import (
@@ -60,12 +59,7 @@ def change_record(path, **changes):
     path.with_suffix(".json").write_text(json.dumps(record | changes))
 
 
-def replace_by_pipe(path):
-    path.unlink()
-    os.mkfifo(path)
-
-
-ANY_DAMAGE = [truncate, flip_a_bit, replace_by_pipe, Path.unlink]
+ANY_DAMAGE = [truncate, flip_a_bit, replace_by_pipe, remove]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe")

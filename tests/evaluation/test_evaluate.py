@@ -80,17 +80,17 @@ def test_the_command_prints_the_same_object_each_time(small_run, data_dir, in_pr
     """For the latest snapshot of a run, for another one, and for the same images in a file."""
     flags = [f"--count={COUNT}", "--data-dir", data_dir, "--json"]
     arguments = ["evaluate", "--run-dir", small_run, *flags]
-    finished = [in_process(*arguments, *more) for more in ([], ["--epoch=3"], ["--epoch=1"])]
-    assert [(each.returncode, each.stderr) for each in finished] == [(0, "")] * 3
-    latest, third, first = (json.loads(each.stdout) for each in finished)
-    assert latest == third == evaluate_snapshot(load_snapshot(small_run), COUNT, data_dir=data_dir)
-    assert (third["epoch"], first["epoch"]) == (3, 1) and third["fcd"] != first["fcd"]
+    finished = [in_process(*arguments, *more) for more in ([], ["--epoch=1"])]
+    assert [(each.returncode, each.stderr) for each in finished] == [(0, "")] * 2
+    latest, first = (json.loads(each.stdout) for each in finished)
+    assert latest == evaluate_snapshot(load_snapshot(small_run), COUNT, data_dir=data_dir)
+    assert (latest["epoch"], first["epoch"]) == (3, 1) and latest["fcd"] != first["fcd"]
 
     np.save(tmp_path / "images.npy", load_snapshot(small_run).sample(COUNT))
     arguments = ["evaluate", "--images", tmp_path / "images.npy", "--dataset=synthetic"]
     of_file = json.loads(in_process(*arguments, "--data-dir", data_dir, "--json").stdout)
-    del third["epoch"], third["variety"], of_file["variety"]  # a run uses other images for variety
-    assert of_file == third
+    del latest["epoch"], latest["variety"], of_file["variety"]  # a run uses other images there
+    assert of_file == latest
 
 
 def test_evaluate_of_the_pretrained_generator(prepared, in_process, monkeypatch):
@@ -189,7 +189,7 @@ def test_bad_images_have_the_scores_that_their_faults_imply(real_references):
     assert without_class["fcd"] > 5 * without_class["fcd_floor"]
 
     collapsed = results["ten images, 1,000 times each"]
-    assert collapsed["coverage"] < 0.02 < 0.9 < collapsed["coverage_floor"]
+    assert collapsed["coverage"] < 0.02 < 0.75 < collapsed["coverage_floor"]
 
     assert real["memorised"] and results["half of them training images"]["memorised"]
     assert not results["test images"]["memorised"]
