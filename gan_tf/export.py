@@ -8,7 +8,6 @@ import inspect
 import io
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -110,8 +109,15 @@ def _is_note(path):
 
 
 def _write(path, snapshot, format):
+    from gan_tf.snapshots import named_weights
+
     if format == "npz":
-        path.write_bytes(_arrays(snapshot.generator))
+        weights = {name: w.numpy() for name, w in named_weights(snapshot.generator).items()}
+        # Vectors stay float32, since a variance may be too small for float16.
+        weights |= {name: w.astype(np.float16) for name, w in weights.items() if w.ndim > 1}
+        content = io.BytesIO()
+        np.savez_compressed(content, **weights)
+        path.write_bytes(content.getvalue())
         return
     generator = _plain_generator(snapshot)
     if format == "keras":
@@ -122,19 +128,6 @@ def _write(path, snapshot, format):
         generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # Keras requires a call
     with contextlib.redirect_stdout(io.StringIO()):  # Keras prints a description
         generator.export(path, format="onnx" if format == "onnx" else "tf_saved_model")
-
-
-def _arrays(generator):
-    from gan_tf.snapshots import named_weights
-
-    weights = {name: weight.numpy() for name, weight in named_weights(generator).items()}
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        # Vectors stay float32, since a variance may be too small for float16.
-        **{name: w.astype(np.float16) if w.ndim > 1 else w for name, w in weights.items()},
-    )
-    return content.getvalue()
 
 
 def _plain_generator(snapshot):
@@ -179,26 +172,20 @@ def _without_defaults(class_name, config):
 
 @contextlib.contextmanager
 def _folder_written_whole(path):
-    """Yields a temporary folder, and renames it when the block ends without an error."""
+    """Yields the path for a temporary folder, and renames it when the block ends without error."""
     from tensorflow.errors import OpError
 
     from gan_tf.run.checkpoints import write_failure
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=path.parent))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield unfinished
-        for written in unfinished.rglob("*"):
-            files.sync(written)
-        os.chmod(unfinished, 0o755)  # only its owner can read a folder of mkdtemp
-        os.rename(unfinished, path)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
+            unfinished = Path(folder, path.name)
+            yield unfinished
+            for written in unfinished.rglob("*"):
+                files.sync(written)
+            os.rename(unfinished, path)
     except (OpError, OSError) as error:
         raise write_failure(path, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _hashes(path):

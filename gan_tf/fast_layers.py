@@ -1,10 +1,9 @@
 """Faster layers with the same weights and the same mathematics.
 
-`convert` makes a model of them out of one of Keras's layers. `Conv2D`, `Conv2DTranspose`,
-`BatchNormalization` and `Dropout` have the constructor, weights and checkpoints of the Keras layers
-that they are named after, and the same result up to float32 rounding (`Dropout`: other random
-numbers, same distribution). Each is computed the fast way where a rule on static shapes says that
-this pays, and as in Keras everywhere else.
+`convert` makes a model of them out of one of Keras's layers. They have the constructor, weights and
+checkpoints of the Keras layers that they are named after, and the same result up to float32
+rounding (`Dropout`: other random numbers, same distribution). Each is computed the fast way where a
+rule on static shapes says that this pays, and as in Keras everywhere else.
 
 Both convolutions, and the gradients of both, come from one form that is linear in each of its three
 arguments,
@@ -16,12 +15,9 @@ arguments,
     coarse  [batch, n, n, coarse_channels]
 
 with positions i and taps t in two dimensions, and channels summed over as in a matrix product.
-Conv2D is dL/dcoarse, Conv2DTranspose dL/dfine, the gradient of either kernel dL/dkernel.
-
-A form, `FourierForm` or `SubPixelForm`, is a way of computing L. `transform_fine`,
-`transform_kernel` and `transform_coarse` transform the arguments. From two transformed arguments
-`d_fine`, `d_kernel` and `d_coarse` compute the derivative by the third, so that each transformed
-argument serves two derivatives. docs/speed.md derives why `FourierForm` multiplies less often.
+Conv2D is dL/dcoarse, Conv2DTranspose dL/dfine, the gradient of either kernel dL/dkernel. `fourier`
+and `sub_pixel` are two ways of computing them; docs/speed.md derives why `fourier` multiplies less
+often.
 """
 
 import functools
@@ -36,6 +32,17 @@ _DIRECT_ADVANTAGE = 1.5
 _MEMORY_COST = 140
 # Up to so many phases and channels the sub-pixel form wins: one vector register of float32.
 _NARROW = 16
+_DTYPES = (tf.float32, tf.bfloat16)
+# The settings of convolutions and BatchNormalization that are computed here; not every layer, or
+# version of Keras, has each of them.
+_COMPUTED = {
+    "padding": "same",
+    "data_format": "channels_last",
+    "dilation_rate": (1, 1),
+    "groups": 1,
+    "output_padding": None,
+}
+_FUSED = {"axis": -1, "scale": True, "center": True, "synchronized": False, "renorm": False}
 
 
 def convert(model: tf.keras.Sequential, fast: bool = True, precision: str = "float32"):
@@ -51,9 +58,9 @@ def convert(model: tf.keras.Sequential, fast: bool = True, precision: str = "flo
     def convert_layer(layer):
         kind = _FAST.get(type(layer), type(layer)) if fast else type(layer)
         policy = layer.dtype_policy
-        if precision == "bfloat16" and isinstance(layer, _CONVOLUTIONS):
-            if min(layer.kernel.shape[2:]) > 1:
-                policy = "mixed_bfloat16"
+        is_convolution = hasattr(layer, "kernel_size")
+        if precision == "bfloat16" and is_convolution and min(layer.kernel.shape[2:]) > 1:
+            policy = "mixed_bfloat16"
         return kind(**layer.get_config() | {"dtype": policy})
 
     return clone(model, convert_layer)
@@ -70,59 +77,42 @@ def clone(model: tf.keras.Sequential, convert_layer) -> tf.keras.Sequential:
     return copy
 
 
-@tf.keras.utils.register_keras_serializable("gan_tf")
-class Conv2D(tf.keras.layers.Conv2D):
-    """`keras.layers.Conv2D`, computed in a faster form where `choose_form` knows one."""
+class _Convolution:
+    """The call of both convolutions, in a faster form where `choose_form` knows one."""
 
     def call(self, inputs):
-        form = _form_of(self, inputs, transposed=False)
+        form = _form_of(self, inputs)
         if form is None:
             return super().call(inputs)
-        return _add_bias_and_activate(self, conv(form, inputs, tf.convert_to_tensor(self.kernel)))
+        transposed = isinstance(self, Conv2DTranspose)
+        outputs = form(inputs, tf.convert_to_tensor(self.kernel), self.strides[0], transposed)
+        if self.use_bias:
+            # In float32: TensorFlow sums a bias's bfloat16 gradient with errors of up to 16 %.
+            bias = tf.cast(tf.convert_to_tensor(self.bias), tf.float32)
+            outputs = tf.nn.bias_add(tf.cast(outputs, tf.float32), bias)
+        return self.activation(tf.cast(outputs, self.compute_dtype))
 
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
-class Conv2DTranspose(tf.keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose`, computed in a faster form where `choose_form` knows one."""
-
-    def call(self, inputs):
-        form = _form_of(self, inputs, transposed=True)
-        if form is None:
-            return super().call(inputs)
-        outputs = conv_transpose(form, inputs, tf.convert_to_tensor(self.kernel))
-        return _add_bias_and_activate(self, outputs)
+class Conv2D(_Convolution, tf.keras.layers.Conv2D):
+    """`keras.layers.Conv2D`, faster."""
 
 
-def _add_bias_and_activate(layer, outputs):
-    if layer.use_bias:
-        # In float32: TensorFlow sums a bias's bfloat16 gradient with errors of up to 16 %.
-        bias = tf.cast(tf.convert_to_tensor(layer.bias), tf.float32)
-        outputs = tf.nn.bias_add(tf.cast(outputs, tf.float32), bias)
-    return layer.activation(tf.cast(outputs, layer.compute_dtype))
+@tf.keras.utils.register_keras_serializable("gan_tf")
+class Conv2DTranspose(_Convolution, tf.keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose`, faster."""
 
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
 class BatchNormalization(tf.keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, in training by TensorFlow's fused op.
 
-    The channels must come last and be scaled and centred, without mask, renorm or synchronization;
-    otherwise, and in inference, it is the Keras layer.
+    With other settings than `_FUSED`, and in inference, it is the Keras layer.
     """
 
-    def call(self, inputs, training=None, mask=None):
-        fused = (
-            training
-            and self.trainable
-            and mask is None
-            and self.scale
-            and self.center
-            and self.axis in (-1, len(inputs.shape) - 1)
-            and not self.synchronized
-            and not getattr(self, "renorm", False)  # newer than the oldest Keras 3
-            and inputs.dtype in (tf.float32, tf.bfloat16)
-        )
-        if not fused:
-            return super().call(inputs, training=training, mask=mask)
+    def call(self, inputs, training=None):
+        if not (training and self.trainable and _has(self, _FUSED) and inputs.dtype in _DTYPES):
+            return super().call(inputs, training=training)
         rows = tf.reshape(tf.cast(inputs, tf.float32), [-1, 1, 1, inputs.shape[-1]])
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=rows,
@@ -161,7 +151,6 @@ _FAST = {
     tf.keras.layers.BatchNormalization: BatchNormalization,
     tf.keras.layers.Dropout: Dropout,
 }
-_CONVOLUTIONS = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose)
 
 
 @tf.function(jit_compile=True)  # one loop over memory; as separate ops it takes four times as long
@@ -197,171 +186,121 @@ def mask_at(positions, rate, state):
     return tf.where(keep, 1.0 / (1.0 - rate), 0.0)
 
 
-# The two contractions behind Conv2D and Conv2DTranspose, and their gradients.
-
-
-def conv(form, fine, kernel):
-    """Returns dL/dcoarse."""
-
-    @tf.custom_gradient
-    def contract(fine, kernel):
-        f, k = form.transform_fine(fine), form.transform_kernel(kernel)
-
-        def gradients(d_coarse):
-            c = form.transform_coarse(d_coarse)
-            return form.d_fine(k, c), form.d_kernel(f, c)
-
-        return form.d_coarse(f, k), gradients
-
-    return contract(fine, kernel)
-
-
-def conv_transpose(form, coarse, kernel):
-    """Returns dL/dfine."""
-
-    @tf.custom_gradient
-    def contract(coarse, kernel):
-        c, k = form.transform_coarse(coarse), form.transform_kernel(kernel)
-
-        def gradients(d_fine):
-            f = form.transform_fine(d_fine)
-            return form.d_coarse(f, k), form.d_kernel(f, c)
-
-        return form.d_fine(k, c), gradients
-
-    return contract(coarse, kernel)
-
-
-class FourierForm:
-    """The form as F matrix products of channels, one per real product of the DFT.
+def fourier(images, kernel, stride, transposed):
+    """Computes a convolution by F products of channel matrices, one per real product of the DFT.
 
     Args:
-      n: positions per side of the coarse grid.
-      kernel_shape: (k, k, fine_channels, coarse_channels).
+      images: `fine`, or `coarse` if `transposed`.
+      kernel: `[k, k, fine_channels, coarse_channels]`.
       stride: fine positions per coarse position, along either axis.
+      transposed: whether to return dL/dfine instead of dL/dcoarse.
     """
-
-    def __init__(self, n, kernel_shape, stride):
-        self.n = n
-        self.kernel_shape = kernel_shape
-        self.stride = stride
-        self.T_fine, self.T_kernel, self.T_coarse = fourier_matrices(n, kernel_shape[0], stride)
-
-    def transform_fine(self, fine):
-        return self._transform_grid(self.T_fine, fine, self.stride)
-
-    def transform_coarse(self, coarse):
-        return self._transform_grid(self.T_coarse, coarse, 1)
-
-    def transform_kernel(self, kernel):
-        _, _, fine_channels, coarse_channels = self.kernel_shape
-        x = _apply(self.T_kernel, kernel)  # [F * stride**2, fine_channels * coarse_channels]
-        return tf.reshape(x, [len(self.T_fine), self.stride**2 * fine_channels, coarse_channels])
-
-    def d_fine(self, k, c):
-        return self._grid(self.T_fine, tf.matmul(c, k, transpose_b=True), self.stride)
-
-    def d_coarse(self, f, k):
-        return self._grid(self.T_coarse, tf.matmul(f, k), 1)
-
-    def d_kernel(self, f, c):
-        x = tf.matmul(f, c, transpose_a=True)  # [F, stride**2 * fine_channels, coarse_channels]
-        return tf.reshape(_apply(self.T_kernel.T, x), self.kernel_shape)
-
-    def _transform_grid(self, matrix, images, stride):
-        """Maps [batch, stride * n, stride * n, channels] to [F, batch, stride**2 * channels]."""
-        n, channels = self.n, images.shape[-1]
-        x = tf.reshape(images, [-1, n, stride, n, stride * channels])
-        x = tf.transpose(x, [1, 3, 0, 2, 4])  # [n, n, batch, stride, stride * channels]
-        return tf.reshape(_apply(matrix, x), [len(matrix), -1, stride**2 * channels])
-
-    def _grid(self, matrix, x, stride):
-        """Maps [F, batch, stride**2 * channels] to images: the transposed map."""
-        n, channels = self.n, x.shape[-1] // stride**2
-        x = tf.reshape(_apply(matrix.T, x), [n, n, -1, stride, stride * channels])
-        x = tf.transpose(x, [2, 0, 3, 1, 4])  # [batch, n, stride, n, stride * channels]
-        return tf.reshape(x, [-1, n * stride, n * stride, channels])
+    k, _, fine_channels, coarse_channels = kernel.shape
+    n = images.shape[1] if transposed else images.shape[1] // stride
+    T_fine, T_kernel, T_coarse = fourier_matrices(n, k, stride)
+    shape = [len(T_fine), stride**2 * fine_channels, coarse_channels]
+    kernel = tf.reshape(_multiply(T_kernel, kernel), shape)
+    if transposed:
+        products = tf.matmul(_transform(T_coarse, images, n, 1), kernel, transpose_b=True)
+        return _transform_back(T_fine, products, n, stride)
+    products = tf.matmul(_transform(T_fine, images, n, stride), kernel)
+    return _transform_back(T_coarse, products, n, 1)
 
 
-def _apply(matrix, x):
+def _transform(matrix, images, n, stride):
+    """Maps [batch, stride * n, stride * n, channels] to [F, batch, stride**2 * channels]."""
+    channels = images.shape[-1]
+    x = tf.reshape(images, [-1, n, stride, n, stride * channels])
+    x = tf.transpose(x, [1, 3, 0, 2, 4])  # [n, n, batch, stride, stride * channels]
+    return tf.reshape(_multiply(matrix, x), [len(matrix), -1, stride**2 * channels])
+
+
+def _transform_back(matrix, x, n, stride):
+    """Maps [F, batch, stride**2 * channels] to images: the transposed map."""
+    channels = x.shape[-1] // stride**2
+    x = tf.reshape(_multiply(matrix.T, x), [n, n, -1, stride, stride * channels])
+    x = tf.transpose(x, [2, 0, 3, 1, 4])  # [batch, n, stride, n, stride * channels]
+    return tf.reshape(x, [-1, n * stride, n * stride, channels])
+
+
+def _multiply(matrix, x):
     """Multiplies the constant matrix [rows, columns] by x as [columns, everything else]."""
-    return tf.matmul(tf.constant(matrix, x.dtype), tf.reshape(x, [matrix.shape[1], -1]))
+
+    @tf.custom_gradient  # TensorFlow's own would transpose the matrix again in every step
+    def multiply(x):
+        return tf.matmul(tf.constant(matrix, x.dtype), x), lambda d: _multiply(matrix.T, d)
+
+    return multiply(tf.reshape(x, [matrix.shape[1], -1]))
 
 
-class SubPixelForm:
-    """The form in TensorFlow's own ops, except for dL/dfine, which is slow for few fine channels.
+def sub_pixel(images, kernel, stride, transposed):
+    """Computes a convolution in TensorFlow's own ops, except for dL/dfine.
 
-    That one becomes a convolution with stride 1 on the coarse grid to stride**2 times the fine
-    channels, one set for each phase, and depth-to-space.
+    That is slow for few fine channels. Here it is a convolution with stride 1 on the coarse grid to
+    stride**2 times the fine channels, one set for each phase, and depth-to-space.
 
     Args:
-      kernel_shape: (k, k, fine_channels, coarse_channels).
-      stride: fine positions per coarse position, along either axis.
+      images, kernel, stride, transposed: as for `fourier`.
     """
 
-    def __init__(self, kernel_shape, stride):
-        self.kernel_shape = kernel_shape
-        self.stride = stride
+    def d_coarse(fine, kernel):
+        return tf.nn.conv2d(fine, kernel, stride, "SAME")
 
-    def transform_fine(self, fine):
-        return fine
-
-    def transform_coarse(self, coarse):
-        return coarse
-
-    def transform_kernel(self, kernel):
-        return kernel
-
-    def d_fine(self, kernel, coarse):
-        k, _, fine_channels, coarse_channels = self.kernel_shape
-        offsets, taps = _taps(k, self.stride)
+    def d_fine(coarse, kernel):
+        k, _, _, coarse_channels = kernel.shape
+        offsets, taps = _taps(k, stride)
         reach = max(abs(offsets))
-        window = np.zeros([2 * reach + 1, self.stride, k])
+        window = np.zeros([2 * reach + 1, stride, k])
         window[reach - offsets] = taps  # fine position j meets coarse position j - m
         spread = np.einsum("mrt,lqs->mlrqts", window, window).reshape(-1, k * k)
-        x = tf.reshape(_apply(spread, kernel), [len(window), len(window), -1, coarse_channels])
+        x = _multiply(spread, kernel)
+        x = tf.reshape(x, [len(window), len(window), -1, coarse_channels])
         x = tf.transpose(x, [0, 1, 3, 2])  # [w, w, coarse_channels, stride**2 * fine_channels]
         x = tf.nn.conv2d(coarse, x, 1, "SAME")  # [batch, n, n, stride**2 * fine_channels]
-        return tf.nn.depth_to_space(x, self.stride)
+        return tf.nn.depth_to_space(x, stride)
 
-    def d_coarse(self, fine, kernel):
-        return tf.nn.conv2d(fine, kernel, self.stride, "SAME")
+    forward, backward = (d_fine, d_coarse) if transposed else (d_coarse, d_fine)
 
-    def d_kernel(self, fine, coarse):
-        return tf.raw_ops.Conv2DBackpropFilter(
-            input=fine,
-            filter_sizes=self.kernel_shape,
-            out_backprop=coarse,
-            strides=[1, self.stride, self.stride, 1],
-            padding="SAME",
-        )
+    @tf.custom_gradient
+    def convolve(images, kernel):
+        def gradients(d_outputs):
+            fine, coarse = (d_outputs, images) if transposed else (images, d_outputs)
+            d_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                input=fine,
+                filter_sizes=tuple(kernel.shape),
+                out_backprop=coarse,
+                strides=[1, stride, stride, 1],
+                padding="SAME",
+            )
+            return backward(d_outputs, kernel), d_kernel
+
+        return forward(images, kernel), gradients
+
+    return convolve(images, kernel)
 
 
-def _form_of(layer, inputs, transposed):
+def _has(layer, settings):
+    return all(getattr(layer, name, value) == value for name, value in settings.items())
+
+
+def _form_of(layer, inputs):
     """Returns the faster form of a layer's call, or None where the Keras layer computes it."""
-    stride = layer.strides[0]
+    transposed, stride = isinstance(layer, Conv2DTranspose), layer.strides[0]
+    size = inputs.shape[1]
     supported = (
-        layer.padding == "same"
-        and layer.data_format == "channels_last"
+        _has(layer, _COMPUTED)
+        and inputs.dtype in _DTYPES
         and layer.strides == (stride, stride)
         and layer.kernel_size[0] == layer.kernel_size[1]
-        and layer.dilation_rate == (1, 1)
-        and getattr(layer, "groups", 1) == 1
-        and getattr(layer, "output_padding", None) is None
-        and inputs.dtype in (tf.float32, tf.bfloat16)
-        and inputs.shape.rank == 4
-        and inputs.shape[1] is not None
-        and inputs.shape[1] == inputs.shape[2]
-        and (transposed or inputs.shape[1] % stride == 0)
+        and size is not None
+        and size == inputs.shape[2]
+        and (transposed or size % stride == 0)
         and not tf.config.get_visible_devices("GPU")
     )
     if not supported:
         return None
-    batch, size, _, channels = inputs.shape
-    if transposed:
-        return choose_form(batch, size, (*layer.kernel_size, layer.filters, channels), stride)
-    kernel_shape = (*layer.kernel_size, channels, layer.filters)
-    return choose_form(batch, size // stride, kernel_shape, stride)
+    n = size if transposed else size // stride
+    return choose_form(inputs.shape[0], n, layer.kernel.shape, stride)
 
 
 def choose_form(batch, n, kernel_shape, stride):
@@ -377,7 +316,7 @@ def choose_form(batch, n, kernel_shape, stride):
     """
     k, _, fine_channels, coarse_channels = kernel_shape
     if stride > 1 and stride**2 * fine_channels <= _NARROW:
-        return SubPixelForm(kernel_shape, stride)
+        return sub_pixel
     if batch is None:
         return None
     period = n + max(abs(_taps(k, stride)[0]))
@@ -392,7 +331,7 @@ def choose_form(batch, n, kernel_shape, stride):
     # do not shrink with the batch.
     large_arrays = _MEMORY_COST * F * channel_pairs
     if direct > _DIRECT_ADVANTAGE * (products + transforms + large_arrays):
-        return FourierForm(n, kernel_shape, stride)
+        return fourier
     return None
 
 

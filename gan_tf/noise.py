@@ -40,15 +40,7 @@ def make_fixed_noise(latent_dim: int, seed: int) -> tf.Variable:
 
 
 def generate(generator, noise) -> np.ndarray:
-    """Generates images with BatchNorm in inference mode.
-
-    Args:
-      generator: Keras model from `[batch, latent_dim]` to `[batch, 28, 28, 1]`.
-      noise: `[count, latent_dim]` float32.
-
-    Returns:
-      `[count, 28, 28, 1]` float32 in [-1, 1].
-    """
+    """Returns a generator's images `[count, 28, 28, 1]`, with BatchNorm in inference mode."""
     return generator(noise, training=False).numpy()
 
 

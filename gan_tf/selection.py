@@ -73,15 +73,9 @@ class Selection:
         self._reference_changes = np.concatenate(list(map(self._change, noise, batches)))
 
     def keeps(self, noise, images: np.ndarray, keep: float) -> np.ndarray:
-        """Returns which images to keep.
+        """Returns which images to keep, `[count]` bool, of those generated from the noise.
 
-        Args:
-          noise: `[count, latent_dim]` float32, count > 4.
-          images: `[count, 28, 28, 1]` float32, generated from that noise.
-          keep: share of images to keep, 0.05 to 1.
-
-        Returns:
-          `[count]` bool; images of a kind without reference images are kept.
+        Images of a kind without reference images are kept.
         """
         kinds = self._kinds(images)
         limits = np.full(len(images), np.inf)

@@ -69,10 +69,8 @@ class Snapshot:
           UserError: a number is out of range.
         """
         count = whole_number("count", count, at_least=1, at_most=MOST_IMAGES)
-        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         if check_keep(keep) < 1:
-            samples, _ = take(self.batches(seed, keep), count)
-            return samples
+            return take(self.batches(seed, keep), count)[0]
         batches = []
         for first in range(0, count, BATCH):
             noise = self._noise(seed, first // BATCH)[: count - first]
@@ -88,7 +86,6 @@ class Snapshot:
         Yields:
           `[kept, 28, 28, 1]` float32 and `[kept]` int, for each batch of 256 images.
         """
-        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         keep = check_keep(keep)
         for batch in itertools.count():
             noise = self._noise(seed, batch)
@@ -116,7 +113,6 @@ class Snapshot:
           UserError: a number is out of range.
         """
         steps = whole_number("steps", steps, at_least=2, at_most=10_000)
-        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         if not np.iterable(waypoints):
             raise UserError(f"`waypoints` must be a list of image numbers, not {waypoints!r}")
         indices = [whole_number("waypoints", index, 0, _MAX_INDEX) for index in waypoints]
@@ -131,6 +127,7 @@ class Snapshot:
         return Selection(self.generator, self.config)
 
     def _noise(self, seed, batch):
+        seed = whole_number("seed", seed, at_least=0, at_most=2**32 - 1)
         return make_noise(BATCH, self.config.latent_dim, seed, batch)
 
     def sample_training_noise(self) -> np.ndarray:
@@ -252,13 +249,7 @@ def named_weights(generator) -> dict:
 
 
 def write_images(path, samples, format: str):
-    """Writes samples as one PNG grid, as in a run's folder, or as a NumPy array.
-
-    Args:
-      path: path of the file.
-      samples: `[count, 28, 28, 1]` float32 in [-1, 1].
-      format: "png" or "npy".
-    """
+    """Writes samples as one grid ("png"), as in a run's folder, or as a NumPy array ("npy")."""
     with files.written_whole(path) as unfinished:
         if format == "png":
             images.write_samples(unfinished, samples)
@@ -269,13 +260,7 @@ def write_images(path, samples, format: str):
 
 
 def write_walk(path, walks, format: str):
-    """Writes the images of `Snapshot.interpolate` as rows, or as an animation that repeats.
-
-    Args:
-      path: path of the file.
-      walks: `[legs, steps, 28, 28, 1]` float32 in [-1, 1].
-      format: "png" or "gif".
-    """
+    """Writes the images of `Snapshot.interpolate` as rows ("png") or as an animation ("gif")."""
     pixels = images.to_uint8(walks)
     with files.written_whole(path) as unfinished:
         if format == "png":

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import (
+    EVALUATED,
     NO_NETWORK,
     PREPARED_IMAGES,
     Launcher,
@@ -84,6 +85,14 @@ def real_data_dir(manual_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def real_references(real_data_dir):
+    from gan_tf import TrainConfig
+    from gan_tf.evaluation.evaluate import load_references
+
+    return load_references(TrainConfig(data_dir=real_data_dir))
+
+
+@pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """Returns the folder of a run of three epochs by the command; tests must not change it."""
     folder = tmp_path_factory.mktemp("runs") / "small"
@@ -95,23 +104,24 @@ def small_run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _evaluated_data(tmp_path_factory):
-    """A data folder with a classifier of a thousand synthetic images, and the references."""
+    """A data folder with a classifier of few synthetic images, and the references."""
     from gan_tf import TrainConfig
-    from gan_tf.data import synthetic
     from gan_tf.data.classifier import classifier_path, train_classifier
     from gan_tf.evaluation.evaluate import load_references
 
     config = TrainConfig(dataset="synthetic", data_dir=tmp_path_factory.mktemp("data"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "COUNT", 1000)
-        train_classifier(config, classifier_path(config), epochs=4)
+        for name, number in EVALUATED.items():
+            patch.setattr(name, number)
+        train_classifier(config, classifier_path(config), epochs=8)
         return config.data_dir, load_references(config)
 
 
 @pytest.fixture
 def data_dir(_evaluated_data, monkeypatch):
-    """A data folder with a classifier of a thousand synthetic images, all that there are here."""
-    monkeypatch.setattr("gan_tf.data.synthetic.COUNT", 1000)
+    """A data folder with a classifier of few synthetic images, all that there are here."""
+    for name, number in EVALUATED.items():
+        monkeypatch.setattr(name, number)
     return _evaluated_data[0]
 
 

@@ -26,6 +26,13 @@ SMALL = [
     "1",
     "2",
 ]
+EVALUATED_COUNT = 200
+EVALUATED = {  # numbers of images where evaluation is fast
+    "gan_tf.data.synthetic.COUNT": 384,  # three batches of the classifier: one shape to compile
+    "gan_tf.data.synthetic.TEST_COUNT": EVALUATED_COUNT,
+    "gan_tf.evaluation.evaluate.MIN_COUNT": EVALUATED_COUNT,
+    "gan_tf.evaluation.curve.COUNT": EVALUATED_COUNT,
+}
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 PREPARED_IMAGES = 130  # in the data folder of the fixture `prepared`
 
@@ -128,6 +135,11 @@ def flip_a_bit(path, place=None):
 
 def remove(path):
     path.unlink()
+
+
+def replace_by_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 def newest_step(run_dir):

@@ -88,7 +88,7 @@ def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
     of_run = json.loads((small_run / "config.json").read_text())
     for name, flags in {"g.npz": [], "g.keras": [], "g": ["--format=saved-model"]}.items():
         path = tmp_path / "new" / name
-        for _ in range(1 if flags else 2):  # a file may be exported again
+        for _ in range(2 if name == "g.npz" else 1):  # a file may be exported again
             finished = in_process(
                 *["export", "--epoch=2", f"--run-dir={small_run}", f"--output={path}", *flags]
             )
@@ -107,11 +107,6 @@ def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
     expected = load_pretrained(path).sample(2)
     os.replace(f"{path}.json", path.with_suffix(".json"))
     np.testing.assert_array_equal(load_pretrained(path).sample(2), expected)
-
-
-def test_arrays_can_be_written_again_byte_for_byte(snapshot, tmp_path):
-    paths = [export_generator(snapshot, tmp_path / f"{name}.npz") for name in "ab"]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path):

@@ -1,4 +1,6 @@
-"""The fast layers against Keras's own, against float64, and on their own terms."""
+"""The fast layers against Keras's own, and against float64."""
+
+import hashlib
 
 import numpy as np
 import pytest
@@ -11,22 +13,13 @@ from gan_tf.system import environment
 
 CONV, TRANSPOSE = "Conv2D", "Conv2DTranspose"
 
-# name, size, input channels, filters, kernel size, stride, batch: all that is fast
-FOURIER_CASES = [
-    (TRANSPOSE, 7, 256, 128, 5, 1, 16),  # the generator's
-    (TRANSPOSE, 7, 128, 64, 5, 2, 64),
-    (CONV, 14, 64, 128, 5, 2, 64),  # the discriminator's
-    (CONV, 4, 128, 96, 5, 1, 17),
-    (CONV, 6, 80, 72, 4, 1, 33),
-    (TRANSPOSE, 9, 64, 96, 3, 1, 56),
-    (CONV, 8, 64, 48, 6, 2, 40),
-]
+# name, size, input channels, filters, kernel size, stride, batch
+GENERATOR_FIRST = (TRANSPOSE, 7, 256, 128, 5, 1, 16)
+DISCRIMINATOR_SECOND = (CONV, 14, 64, 128, 5, 2, 64)
+FOURIER_CASES = [GENERATOR_FIRST, DISCRIMINATOR_SECOND, (CONV, 6, 80, 72, 4, 1, 33)]
 SUB_PIXEL_CASES = [
     (TRANSPOSE, 14, 64, 1, 5, 2, 8),  # the generator's last
     (CONV, 28, 1, 64, 5, 2, 8),  # the discriminator's first
-    (TRANSPOSE, 5, 32, 3, 4, 2, 3),
-    (CONV, 15, 1, 16, 5, 3, 2),
-    (CONV, 6, 3, 8, 2, 2, 1),
 ]
 
 
@@ -37,10 +30,10 @@ def make_pair(name, filters, kernel_size, stride, shape, **arguments):
         getattr(module, name)(filters, kernel_size, **arguments)
         for module in (keras.layers, layers)
     ]
-    random = np.random.default_rng(0)
     for layer in pair:
         layer.build(shape)
-    fan_in = kernel_size * kernel_size * shape[-1] if np.isscalar(kernel_size) else 1000
+    random = np.random.default_rng(0)
+    fan_in = np.prod(pair[0].kernel.shape) / filters
     values = [random.standard_normal(w.shape) / fan_in**0.5 for w in pair[0].weights]
     for layer in pair:
         layer.set_weights(values)
@@ -59,8 +52,8 @@ def outputs_and_gradients(layer, inputs, output_gradients=None):
     return [np.asarray(tf.cast(x, tf.float64)) for x in [outputs, *gradients]]
 
 
-def normal(shape, seed=0, dtype="float32"):
-    return tf.constant(np.random.default_rng(seed).standard_normal(shape), dtype)
+def normal(shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
 
 
 def largest_difference(actual, expected):
@@ -72,24 +65,15 @@ def rms_difference(actual, expected):
     return np.sqrt(np.mean((actual - expected) ** 2) / np.mean(expected**2))
 
 
-def form_of(name, size, channels, filters, kernel_size, stride, batch):
-    if name == CONV:
-        kernel_shape = (kernel_size, kernel_size, channels, filters)
-        return layers.choose_form(batch, size // stride, kernel_shape, stride)
-    kernel_shape = (kernel_size, kernel_size, filters, channels)
-    return layers.choose_form(batch, size, kernel_shape, stride)
-
-
 @pytest.mark.parametrize("case", FOURIER_CASES + SUB_PIXEL_CASES, ids=str)
 def test_outputs_and_gradients_are_those_of_keras_and_of_float64(case):
     name, size, channels, filters, kernel_size, stride, batch = case
-    expected_form = layers.FourierForm if case in FOURIER_CASES else layers.SubPixelForm
-    assert isinstance(form_of(*case), expected_form)
     shape = (batch, size, size, channels)
     keras_layer, layer = make_pair(name, filters, kernel_size, stride, shape, activation="tanh")
-    exact_layer = getattr(keras.layers, name).from_config(
-        keras_layer.get_config() | {"dtype": "float64"}
-    )
+    n = size if name == TRANSPOSE else size // stride
+    form = layers.choose_form(batch, n, layer.kernel.shape, stride)
+    assert form is (layers.fourier if case in FOURIER_CASES else layers.sub_pixel)
+    exact_layer = type(keras_layer)(**keras_layer.get_config() | {"dtype": "float64"})
     exact_layer.build(shape)
     exact_layer.set_weights(keras_layer.get_weights())
 
@@ -109,12 +93,9 @@ def test_outputs_and_gradients_are_those_of_keras_and_of_float64(case):
 def test_every_form_equals_the_convolution_for_random_sizes():
     """Whether or not it pays: any grid, kernel, stride and channels; the rule is not asked."""
     random = np.random.default_rng(0)
-    for _ in range(25):
+    for _ in range(15):
         n, k, stride, batch = random.integers([1, 1, 1, 1], [9, 7, 4, 4])
         kernel_shape = (k, k, *random.integers(1, 6, 2))
-        forms = [layers.FourierForm(n, kernel_shape, stride)]
-        if stride > 1:
-            forms.append(layers.SubPixelForm(kernel_shape, stride))
         fine = normal((batch, n * stride, n * stride, kernel_shape[2]), seed=2)
         coarse = normal((batch, n, n, kernel_shape[3]), seed=3)
         kernel = normal(kernel_shape, seed=4)
@@ -123,45 +104,22 @@ def test_every_form_equals_the_convolution_for_random_sizes():
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch([fine, coarse, kernel])
                 down, up = convolve(fine, kernel), transpose(coarse, kernel)
-            results = [
-                down,
-                up,
-                *tape.gradient(down, [fine, kernel], coarse),
-                *tape.gradient(up, [coarse, kernel], fine),
-            ]
-            return [x.numpy() for x in results]
+            gradients = tape.gradient(down, [fine, kernel], coarse)
+            return [down, up, *gradients, *tape.gradient(up, [coarse, kernel], fine)]
 
         expected = all_of(
             lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"),
             lambda x, w: tf.nn.conv2d_transpose(x, w, fine.shape, stride, "SAME"),
         )
-        for form in forms:
+        for form in [layers.fourier, layers.sub_pixel][: 2 if stride > 1 else 1]:
             actual = all_of(
-                lambda x, w: layers.conv(form, x, w),
-                lambda x, w: layers.conv_transpose(form, x, w),
+                lambda x, w: form(x, w, stride, False), lambda x, w: form(x, w, stride, True)
             )
-            for a, e in zip(actual, expected):
+            for a, e in zip(actual, expected, strict=True):
                 assert a.shape == e.shape
                 # Single sums may cancel, so in units of one product.
-                assert abs(a - e).max() < 1e-5 * max(1, abs(e).max()), (n, kernel_shape, stride)
-
-
-def test_the_trilinear_form_is_the_sum_in_the_documentation():
-    n, k, stride, pad = 3, 5, 2, 1
-    random = np.random.default_rng(0)
-    fine, kernel, coarse = (random.standard_normal(s) for s in [(6, 6), (k, k), (n, n)])
-    T_fine, T_kernel, T_coarse = layers.fourier_matrices(n, k, stride)
-
-    expected = 0.0
-    for i, j, t, s in np.ndindex(n, n, k, k):
-        row, column = stride * i + t - pad, stride * j + s - pad
-        if 0 <= row < 6 and 0 <= column < 6:
-            expected += coarse[i, j] * fine[row, column] * kernel[t, s]
-
-    phases = fine.reshape(n, stride, n, stride).transpose(0, 2, 1, 3).reshape(n * n, stride**2)
-    kernel_phases = (T_kernel @ kernel.ravel()).reshape(-1, stride**2)
-    actual = np.sum((T_fine @ phases) * kernel_phases * (T_coarse @ coarse.ravel())[:, None])
-    assert actual == pytest.approx(expected, rel=1e-12)
+                limit = 1e-5 * max(1, abs(e.numpy()).max())
+                assert abs(a - e).numpy().max() < limit, (form, n, kernel_shape, stride)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +134,12 @@ def test_the_trilinear_form_is_the_sum_in_the_documentation():
 )
 def test_the_rule_takes_the_fourier_form_from_a_batch_on(n, kernel_shape, stride, fourier_from):
     forms = [layers.choose_form(batch, n, kernel_shape, stride) for batch in (None, *range(1, 513))]
-    assert forms[0] is None
-    chosen = [batch for batch in range(1, 513) if forms[batch] is not None]
-    assert chosen == ([] if fourier_from is None else list(range(fourier_from, 513)))
-    assert all(isinstance(forms[batch], layers.FourierForm) for batch in chosen)
+    others = fourier_from or 513
+    assert forms == [None] * others + [layers.fourier] * (513 - others)
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "arguments"),
+    ("name", "shape", "change"),
     [
         (CONV, (32, 6, 6, 64), dict(padding="valid")),
         (CONV, (32, 6, 6, 64), dict(dilation_rate=2)),
@@ -192,66 +148,30 @@ def test_the_rule_takes_the_fourier_form_from_a_batch_on(n, kernel_shape, stride
         (CONV, (96, 12, 12, 64), dict(strides=(2, 1))),
         (CONV, (128, 11, 11, 64), dict(strides=2)),
         (CONV, (32, 6, 5, 64), {}),
-        (CONV, (2, 6, 6, 64), {}),
         (CONV, (32, 6, 6, 64), dict(dtype="float64")),
-        (CONV, (32, 6, 6, 64), dict(data_format="channels_first")),
-        (TRANSPOSE, (32, 6, 6, 64), dict(padding="valid")),
-        (TRANSPOSE, (32, 6, 6, 64), dict(dilation_rate=2)),
         (TRANSPOSE, (96, 6, 6, 64), dict(strides=2, output_padding=1)),
-        (TRANSPOSE, (32, 6, 5, 64), {}),
-        (TRANSPOSE, (2, 6, 6, 64), {}),
     ],
     ids=str,
 )
-def test_elsewhere_it_is_the_keras_layer_bit_by_bit(name, shape, arguments):
-    # But for the one thing that each of them changes, these would go the fast way.
-    assert all(form_of(each, 6, 64, 64, 5, 1, 32) for each in (CONV, TRANSPOSE))
-    assert form_of(CONV, 12, 64, 64, 5, 2, 96) and form_of(TRANSPOSE, 6, 64, 64, 5, 2, 96)
-
-    arguments = dict(kernel_size=5, strides=1) | arguments
-    kernel_size, stride = arguments.pop("kernel_size"), arguments.pop("strides")
-    keras_layer, layer = make_pair(name, 64, kernel_size, stride, shape, **arguments)
-    inputs = normal(shape, dtype=layer.compute_dtype)
-    try:
-        expected = outputs_and_gradients(keras_layer, inputs)
-    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
-        with pytest.raises(type(error)):  # where TensorFlow leaves oneDNN off
-            outputs_and_gradients(layer, inputs)
-        return
-    for ours, theirs in zip(outputs_and_gradients(layer, inputs), expected):
-        np.testing.assert_array_equal(ours, theirs)
+def test_elsewhere_it_is_the_keras_layer_bit_by_bit(name, shape, change):
+    """Each would be in the Fourier form, whose last bits differ, but for one thing."""
+    arguments = dict(kernel_size=5, stride=1) | change
+    keras_layer, layer = make_pair(name, 64, shape=shape, **arguments)
+    np.testing.assert_array_equal(layer(normal(shape)), keras_layer(normal(shape)))
 
 
-def test_unknown_batch_is_left_to_keras():
-    shape = (32, 6, 6, 64)
-    keras_layer, layer = make_pair(CONV, 64, 5, 1, shape)
-    unknown = [tf.TensorSpec((None, 6, 6, 64))]
-    inputs = normal(shape)
-    expected = tf.function(lambda x: keras_layer(x), input_signature=unknown)(inputs)
-    actual = tf.function(lambda x: layer(x), input_signature=unknown)(inputs)
-    np.testing.assert_array_equal(actual, expected)
-    known = tf.function(lambda x: layer(x))(inputs)
-    assert not np.array_equal(known, expected)  # the Fourier form, whose last bits differ
-    assert largest_difference(known.numpy(), expected.numpy()) < 1e-5
-
-
-@pytest.mark.parametrize("case", FOURIER_CASES[:3], ids=str)
+@pytest.mark.parametrize("case", [GENERATOR_FIRST, DISCRIMINATOR_SECOND], ids=str)
 def test_bfloat16_products(case):
     name, size, channels, filters, kernel_size, stride, batch = case
     shape = (batch, size, size, channels)
     exact_layer, _ = make_pair(name, filters, kernel_size, stride, shape)
-    keras_layer, layer = make_pair(
-        name, filters, kernel_size, stride, shape, dtype="mixed_bfloat16"
-    )
-    assert layer(normal(shape)).dtype == tf.bfloat16 == keras_layer(normal(shape)).dtype
+    _, layer = make_pair(name, filters, kernel_size, stride, shape, dtype="mixed_bfloat16")
+    assert layer(normal(shape)).dtype == tf.bfloat16
     assert [w.dtype for w in layer.weights] == ["float32", "float32"]
-    again = type(layer).from_config(layer.get_config())
-    assert again.dtype_policy.name == "mixed_bfloat16"
 
     # Values that bfloat16 holds exactly, so that only the layer's own arithmetic differs.
     inputs = tf.cast(tf.cast(normal(shape), tf.bfloat16), tf.float32)
-    exact = outputs_and_gradients(exact_layer, inputs)
-    gradients = tf.cast(normal(exact[0].shape, seed=1), tf.bfloat16)
+    gradients = tf.cast(normal(exact_layer(inputs).shape, seed=1), tf.bfloat16)
     exact = outputs_and_gradients(exact_layer, inputs, gradients)
     actual = outputs_and_gradients(layer, inputs, gradients)
     # Without instructions for bfloat16 TensorFlow rounds more often; Keras's layer is then off by
@@ -261,30 +181,25 @@ def test_bfloat16_products(case):
     for a, e in zip(actual, exact):
         assert largest_difference(a, e) < limit
         assert rms_difference(a, e) < limit
-    # Not float32 in disguise.
-    assert rms_difference(actual[0], exact[0]) > 1e-4
+    assert rms_difference(actual[0], exact[0]) > 1e-4  # not float32 in disguise
 
 
 @pytest.mark.parametrize("name", [CONV, TRANSPOSE])
-def test_second_order_gradients_are_right_too(name):
-    """As a gradient penalty takes them."""
-    shape = (17, 4, 4, 96)
-
-    def penalty_gradients(layer):
+@pytest.mark.parametrize("filters, stride", [(64, 1), (3, 2)])
+def test_second_order_gradients_are_right_too(name, filters, stride):
+    """As a gradient penalty takes them, in the Fourier and the sub-pixel form."""
+    shape = (17, 4, 4, 96) if stride == 1 or name == TRANSPOSE else (17, 8, 8, 3)
+    pair = make_pair(name, filters, 5, stride, shape)
+    found = []
+    for layer in pair:
         inputs = normal(shape)
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
                 inner.watch(inputs)
                 outputs = tf.reduce_sum(layer(inputs) ** 2)
             penalty = tf.reduce_sum(inner.gradient(outputs, inputs) ** 2)
-        return outer.gradient(penalty, layer.kernel.value).numpy()
-
-    assert isinstance(form_of(name, 4, 96, 64, 5, 1, 17), layers.FourierForm)
-    keras_layer, layer = make_pair(name, 64, 5, 1, shape)
-    assert largest_difference(penalty_gradients(layer), penalty_gradients(keras_layer)) < 1e-4
-
-
-# BatchNormalization
+        found.append(outer.gradient(penalty, layer.kernel.value).numpy())
+    assert 0 < largest_difference(*found) < 1e-4
 
 
 @pytest.mark.parametrize("shape", [(16, 4, 4, 24), (32, 40), (1, 8)], ids=str)
@@ -307,135 +222,67 @@ def test_batch_normalization_is_that_of_keras(shape):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [dict(axis=1), dict(scale=False), dict(center=False), dict(trainable=False)],
-    ids=str,
+    "name, arguments",
+    [
+        *[("BatchNormalization", {name: False}) for name in ("scale", "center", "trainable")],
+        ("BatchNormalization", dict(axis=1)),
+        ("Dropout", dict(rate=0.3, noise_shape=(None, 1, 1, 1), seed=1)),
+        ("Dropout", dict(rate=0.0)),
+    ],
 )
-def test_other_batch_normalization_is_left_to_keras(arguments):
+def test_with_other_settings_it_is_the_keras_layer(name, arguments):
     inputs = normal((8, 6, 6, 6))
-    expected = keras.layers.BatchNormalization(**arguments)(inputs, training=True)
-    actual = layers.BatchNormalization(**arguments)(inputs, training=True)
+    expected = getattr(keras.layers, name)(**arguments)(inputs, training=True)
+    actual = getattr(layers, name)(**arguments)(inputs, training=True)
     np.testing.assert_array_equal(actual, expected)
 
 
-# Dropout
+def mask(shape, state):
+    return layers.dropout_mask(tf.constant(shape), 0.3, tf.constant(state, tf.int64)).numpy()
 
 
-def mask(shape, state, rate=0.3):
-    return layers.dropout_mask(tf.constant(shape), rate, tf.constant(state, tf.int64)).numpy()
+def test_a_dropout_mask_has_the_same_bits_everywhere():
+    """Integers alone decide, so they are those of the first release on every machine."""
+    bits = np.packbits(mask([30, 7, 5], [5, 11]) > 0)
+    assert hashlib.sha256(bits).hexdigest().startswith("fa9e5080121be435")
 
 
-def test_dropout_mask_is_the_hash_in_numpy():
-    def scramble(x):
-        x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-        x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
-        return x ^ (x >> 16)
-
-    key = tf.random.stateless_uniform([2], [5, 11], None, None, tf.uint32, alg="philox").numpy()
-    bits = scramble(scramble(np.arange(210, dtype=np.uint32) + key[0]) ^ key[1])
-    expected = np.where(bits >= 0.3 * 2**32, np.float32(1 / 0.7), np.float32(0))
-    np.testing.assert_array_equal(mask([2, 3, 5, 7], [5, 11]), expected.reshape(2, 3, 5, 7))
-
-
-def test_dropout_keeps_its_share_and_scales_by_its_inverse():
-    shape, draws = [2**22], 20
-    kept = 0
-    for counter in range(draws):
-        drawn = mask(shape, [7, counter])
-        kept += np.count_nonzero(drawn)
-    assert set(np.unique(drawn)) == {np.float32(0), np.float32(1 / 0.7)}
-    # 2e-4 is four standard deviations of this many draws.
-    assert kept / (draws * shape[0]) == pytest.approx(0.7, abs=2e-4)
-
-
-def test_dropout_draws_are_independent():
+def test_dropout_keeps_its_share_and_its_masks_are_independent():
     n = 2**20
-    bound = 5 / np.sqrt(n)  # five standard deviations of a correlation
-    standard = lambda x: (x - x.mean()) / x.std()
-    drawn = standard(mask([n], [1, 0]))
+    bound = 5 / np.sqrt(n)  # five standard deviations of a correlation, and of a mean
+    first, *others = (
+        mask([n], state) for state in ([1, 0], [1, 1], [1, 2], [2, 0], [0, 1], [1, 2**32])
+    )
+    assert {*np.unique(first)} == {np.float32(0), np.float32(1 / 0.7)}
+    standard = [(each - 1) / np.sqrt(0.3 / 0.7) for each in (first, *others)]
+    for each in standard:
+        assert abs(np.mean(each)) < bound
+    for each in standard[1:]:
+        assert abs(np.mean(standard[0] * each)) < bound
     for lag in (1, 2, 7, 64, 128, 14 * 64, 14 * 14 * 64, 65536):
-        assert abs(np.mean(drawn[lag:] * drawn[:-lag])) < bound
-    for state in ([1, 1], [1, 2], [2, 0], [0, 1], [1, 2**32]):
-        other = standard(mask([n], state))
-        assert abs(np.mean(drawn * other)) < bound
-    shares = mask([1024, 1024], [3, 0]).mean(axis=0)  # per unit, over the batch
+        assert abs(np.mean(standard[0][lag:] * standard[0][:-lag])) < bound
+    shares = first.reshape(1024, 1024).mean(axis=0)  # per unit, over the batch
     assert shares.std() == pytest.approx(np.sqrt(0.3 / 0.7 / 1024), rel=0.1)
 
 
-def test_dropout_mask_depends_on_the_seed_state_only():
+def test_dropout_depends_on_its_seed_state_only_which_advances_as_in_keras():
     inputs = normal((8, 5, 5, 3))
-    first, second = layers.Dropout(0.3, seed=4), layers.Dropout(0.3, seed=4)
+    eager, compiled = layers.Dropout(0.3, seed=4), layers.Dropout(0.3, seed=4)
     reference = keras.layers.Dropout(0.3, seed=4)
+    step = tf.function(lambda x: compiled(x, training=True))
     for _ in range(3):
-        state = first.seed_generator.state.numpy()
-        expected = inputs * mask(inputs.shape, state)
-        np.testing.assert_array_equal(first(inputs, training=True), expected)
-        compiled = tf.function(lambda x: second(x, training=True))
-        np.testing.assert_array_equal(compiled(inputs), expected)
+        expected = inputs * mask(inputs.shape, eager.seed_generator.state.numpy())
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = eager(inputs, training=True)
+        np.testing.assert_array_equal(outputs, expected)
+        np.testing.assert_array_equal(tape.gradient(outputs, inputs) * inputs, expected)
+        np.testing.assert_array_equal(step(inputs), expected)
         reference(inputs, training=True)
-        for layer in first, second:  # one call, one step, as in Keras
-            np.testing.assert_array_equal(
-                layer.seed_generator.state, reference.seed_generator.state
-            )
-    state = first.seed_generator.state.numpy()
-    np.testing.assert_array_equal(
-        first(inputs), inputs
-    )  # in inference: nothing is dropped or drawn
-    np.testing.assert_array_equal(first.seed_generator.state, state)
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = first(inputs, training=True)
-    np.testing.assert_array_equal(tape.gradient(outputs, inputs), mask(inputs.shape, state))
-
-
-@pytest.mark.parametrize("arguments", [dict(rate=0.3, noise_shape=(None, 1)), dict(rate=0.0)])
-def test_other_dropout_is_left_to_keras(arguments):
-    inputs = normal((4, 50))
-    expected = keras.layers.Dropout(**arguments, seed=1)(inputs, training=True)
-    actual = layers.Dropout(**arguments, seed=1)(inputs, training=True)
-    np.testing.assert_array_equal(actual, expected)
-
-
-# In a model
-
-
-def make_model(module):
-    return keras.Sequential(
-        [
-            keras.Input((12, 12, 1)),
-            module.Conv2D(32, 5, strides=2, padding="same"),
-            module.BatchNormalization(),
-            keras.layers.LeakyReLU(),
-            module.Dropout(0.3, seed=1),
-            module.Conv2D(32, 5, padding="same"),
-            module.Conv2DTranspose(1, 4, strides=2, padding="same"),
-        ]
-    )
-
-
-@pytest.mark.parametrize("source, target", [("keras", "fast"), ("fast", "keras")])
-def test_weights_and_checkpoints_move_both_ways(source, target, tmp_path):
-    modules = {"keras": keras.layers, "fast": layers}
-    source, target = make_model(modules[source]), make_model(modules[target])
-    describe = lambda model: [(w.path.split("/", 1)[1], w.shape, w.dtype) for w in model.weights]
-    names = lambda model: [name.rsplit("/", 1)[1] for name, _, _ in describe(model)]
-    assert names(source) == names(target)
-    assert [d[1:] for d in describe(source)] == [d[1:] for d in describe(target)]
-    inputs = normal((64, 12, 12, 1))
-    source(inputs, training=True)  # moves the moving averages
-
-    before = target(inputs).numpy()
-    path = tf.train.Checkpoint(model=source).write(str(tmp_path / "checkpoint"))
-    tf.train.Checkpoint(model=target).read(path).assert_consumed()
-    after = target(inputs).numpy()
-    assert largest_difference(before, after) > 0.1
-    assert largest_difference(after, source(inputs).numpy()) < 1e-5
-    for a, e in zip(target.get_weights(), source.get_weights()):
-        np.testing.assert_array_equal(a, e)
-
-    target.set_weights([2 * w for w in source.get_weights()])
-    source.set_weights(target.get_weights())
-    assert largest_difference(target(inputs).numpy(), source(inputs).numpy()) < 1e-5
+        np.testing.assert_array_equal(eager(inputs), inputs)  # inference
+        for layer in eager, compiled:
+            state = layer.seed_generator.state
+            np.testing.assert_array_equal(state, reference.seed_generator.state)
 
 
 def test_a_converted_network_has_the_same_variables_and_agrees():
@@ -472,17 +319,29 @@ def test_a_converted_network_has_the_same_variables_and_agrees():
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # in Keras's own saving
-def test_a_model_trains_by_fit_and_is_saved_and_cloned(tmp_path):
-    keras.utils.set_random_seed(0)
-    model = make_model(layers)
-    model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="mse")
+def test_a_model_trains_by_fit_and_its_weights_move_to_keras_and_to_files(tmp_path):
+    fast, plain = (
+        keras.Sequential(
+            [
+                keras.Input((12, 12, 1)),
+                module.Conv2D(32, 5, strides=2, padding="same"),
+                module.BatchNormalization(),
+                module.Dropout(0.3, seed=1),
+                module.Conv2D(32, 5, padding="same"),
+                module.Conv2DTranspose(1, 4, strides=2, padding="same"),
+            ]
+        )
+        for module in (layers, keras.layers)
+    )
+    fast.compile(optimizer=keras.optimizers.Adam(1e-2), loss="mse")
     inputs = normal((100, 12, 12, 1))  # batches of 32, 32, 32 and 4
-    losses = model.fit(inputs, inputs, epochs=4, verbose=0).history["loss"]
-    assert losses[-1] < 0.8 * losses[0]
-    model.save(tmp_path / "model.keras")
+    losses = fast.fit(inputs, inputs, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < 0.9 * losses[0]
+    path = tf.train.Checkpoint(model=fast).write(str(tmp_path / "checkpoint"))
+    status = tf.train.Checkpoint(model=plain).read(path).expect_partial()  # without the optimizer
+    status.assert_existing_objects_matched()
+    assert largest_difference(plain(inputs).numpy(), fast(inputs).numpy()) < 1e-5
+    fast.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.layers[0]) is layers.Conv2D
-    np.testing.assert_array_equal(loaded(inputs), model(inputs))
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    np.testing.assert_array_equal(clone(inputs), model(inputs))
+    np.testing.assert_array_equal(loaded(inputs), fast(inputs))

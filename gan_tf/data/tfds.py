@@ -4,11 +4,8 @@ import contextlib
 import hashlib
 import json
 import logging
-import queue
-import shutil
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,7 +19,6 @@ from gan_tf.system.errors import UserError, one_line
 
 SHAPE = (28, 28, 1)
 _NETWORK_SECONDS = 10  # how long to wait for a server
-_ABANDONED_SECONDS = 3600  # a process that prepares data writes more often than this
 _BATCH = 1000  # records that are read at once
 
 
@@ -150,7 +146,7 @@ def _builder(config, tfds):
 
 @contextlib.contextmanager
 def _locked(folder):
-    """Lets one process at a time prepare a data set, and removes what killed processes left."""
+    """Lets one process at a time prepare a data set."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / ".gan_tf.lock", "a", encoding="ascii") as file:
@@ -159,17 +155,9 @@ def _locked(folder):
             except portalocker.AlreadyLocked:
                 console.say(f"waiting for another process that prepares {folder}")
                 portalocker.lock(file, portalocker.LOCK_EX)
-            for path in files.entries(folder):
-                if path.name.startswith("incomplete.") and _is_abandoned(path):
-                    shutil.rmtree(path)
             yield
     except portalocker.LockException:  # the file system has no locks
         yield
-
-
-def _is_abandoned(folder):
-    last_write_time = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
-    return time.time() - last_write_time > _ABANDONED_SECONDS
 
 
 def _check_sources(builder, manual_dir):
@@ -205,24 +193,21 @@ def _is_whole(path, published):
 
 def _answers(url):
     """Returns whether a server can be reached, soon even if the name look-up hangs."""
-    answers = queue.Queue()
+    answers = []
 
     def ask():
-        try:
-            request = urllib.request.Request(url, method="HEAD")
-            urllib.request.urlopen(request, timeout=_NETWORK_SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # a refusal is an answer too, which TFDS will report
-        except OSError:
-            answers.put(False)
-            return
-        answers.put(True)
+        request = urllib.request.Request(url, method="HEAD")
+        with contextlib.suppress(OSError):
+            try:
+                urllib.request.urlopen(request, timeout=_NETWORK_SECONDS).close()
+            except urllib.error.HTTPError:
+                pass  # a refusal is an answer too, which TFDS will report
+            answers.append(True)
 
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        return answers.get(timeout=_NETWORK_SECONDS)
-    except queue.Empty:
-        return False
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_NETWORK_SECONDS)
+    return bool(answers)
 
 
 def _why_unreadable(folder, error):

@@ -28,14 +28,13 @@ class QualityCurve:
     Args:
       run: the run.
       config: settings of the run.
-      count: number of images to sample after each epoch.
 
     Raises:
       UserError: as for `load_references`.
     """
 
-    def __init__(self, run: RunDir, config: TrainConfig, count: int = COUNT):
-        self.run, self.config, self.count = run, config, count
+    def __init__(self, run: RunDir, config: TrainConfig):
+        self.run, self.config = run, config
         self.references = load_references(config)
         self.rows: list[dict] = []
 
@@ -46,10 +45,10 @@ class QualityCurve:
           UserError: evaluation.csv is damaged, or was measured in another way.
         """
         self.rows = self.run.read_evaluation()
-        if not _are_comparable(self.rows, self.count, self.references.classifier.id):
+        if not _are_comparable(self.rows, COUNT, self.references.classifier.id):
             raise UserError(
                 f"{self.run.evaluation_path} was measured with another number of images than"
-                f" {self.count}, or by another classifier than {self.references.classifier.id}:"
+                f" {COUNT}, or by another classifier than {self.references.classifier.id}:"
                 " measure its epochs again (gan-tf evaluate --all-epochs), move it away, or leave"
                 " out `evaluate_every`"
             )
@@ -69,7 +68,7 @@ class QualityCurve:
           The numbers of the new row of evaluation.csv.
         """
         epoch, requested = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
-        row = as_row(evaluate_generator(snapshot, self.references, self.count))
+        row = as_row(evaluate_generator(snapshot, self.references, COUNT))
         self.rows = [*(row for row in self.rows if row["epoch"] < epoch), row]
         existing = {*self.run.snapshot_epochs(), epoch}
         best = best_epoch([row for row in self.rows if row["epoch"] in existing])

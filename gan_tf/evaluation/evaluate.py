@@ -79,16 +79,7 @@ def load_references(config: TrainConfig) -> References:
 
 
 def training_features(classifier: Classifier, images: np.ndarray, folder) -> np.ndarray:
-    """Returns the features of training images, which are cached in a file.
-
-    Args:
-      classifier: the `Classifier` that computes the features.
-      images: `[count, 28, 28, 1]` uint8.
-      folder: folder of the file, which ends with a SHA-256, so that damage is detected.
-
-    Returns:
-      `[count, 64]` float32.
-    """
+    """Returns the features `[count, 64]` of uint8 images, which are cached in a folder."""
     checksum = data.checksum(images)
     path = Path(folder, f"features-{classifier.id[-8:]}-{checksum[:16]}.npy")
     if (cached := files.read_checked(path, at_most=_MAX_BYTES)) is not None:
@@ -198,12 +189,14 @@ def evaluate_file(path, config: TrainConfig, seed: int = 0) -> dict:
     """Measures the quality of images from another program, as `evaluate` does.
 
     Args:
-      path: as for `read_images`.
+      path: a `.npy` file, or an `.npz` file with one array: `[count, 28, 28]` or
+        `[count, 28, 28, 1]`, uint8 in [0, 255] or float in [-1, 1]; at least 1,000 images.
       config: the `dataset` that the images should look like, and the folders of its data.
       seed: as for `evaluate`.
 
     Raises:
-      UserError: as for `read_images` and `load_references`, or the seed is out of range.
+      UserError: the file does not contain such an array, the seed is out of range, or as for
+        `load_references`.
     """
     check_numbers(COUNT, seed)
     images = read_images(path)
@@ -236,18 +229,7 @@ def _compare(features, test_features):
 
 
 def read_images(path) -> np.ndarray:
-    """Reads images from another program.
-
-    Args:
-      path: a `.npy` file, or an `.npz` file with one array: `[count, 28, 28]` or
-        `[count, 28, 28, 1]`, uint8 in [0, 255] or float in [-1, 1]; at least 1,000 images.
-
-    Returns:
-      `[count, 28, 28, 1]` float32 in [-1, 1].
-
-    Raises:
-      UserError: the file does not contain such an array.
-    """
+    """Reads the images of `evaluate_file` as `[count, 28, 28, 1]` float32 in [-1, 1]."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("not a regular file")  # a pipe might never end
@@ -259,34 +241,22 @@ def read_images(path) -> np.ndarray:
         array = np.asanyarray(array)
     except Exception as error:  # a foreign file may raise anything
         raise UserError(f"`images` {path} is not one NumPy array ({one_line(error)})") from error
-    if array.shape[1:] not in [(28, 28), (28, 28, 1)]:
+    has_type = array.dtype == np.uint8 or array.dtype.kind == "f"
+    if not has_type or array.shape[1:] not in [(28, 28), (28, 28, 1)] or len(array) < MIN_COUNT:
         raise UserError(
-            f"`images` {path} has shape {list(array.shape)}, but must have [count, 28, 28] or"
-            " [count, 28, 28, 1]"
+            f"`images` {path} is {array.dtype} of shape {list(array.shape)}, but must be uint8 or"
+            f" float of shape [count, 28, 28] or [count, 28, 28, 1], at least {MIN_COUNT} images"
         )
-    if len(array) < MIN_COUNT:
-        raise UserError(f"`images` {path} contains {len(array)} images, but must have {MIN_COUNT}")
     array = array.reshape(-1, 28, 28, 1)
-    if array.dtype == np.uint8:
-        if array.max() == 1:
-            raise UserError(f"`images` {path} has no value above 1; uint8 must be in [0, 255]")
+    lowest, highest = float(array.min()), float(array.max())
+    if array.dtype == np.uint8 and highest > 1:
         return data.scaled(np.asarray(array))
-    if array.dtype.kind != "f":
-        raise UserError(
-            f"`images` {path} is of {array.dtype}, but must be uint8, or float in [-1, 1]"
-        )
-    array = np.asarray(array, np.float32)
-    if not (np.abs(array) <= 1.001).all():  # also true for NaN
-        raise UserError(
-            f"`images` {path} has values from {array.min():g} to {array.max():g}; floats must be"
-            " in [-1, 1]"
-        )
-    if array.min() >= 0:
-        raise UserError(
-            f"`images` {path} has no value below 0, so it seems to be in [0, 1]; floats must be in"
-            " [-1, 1]: multiply by 2 and subtract 1"
-        )
-    return array
+    if array.dtype.kind == "f" and -1.001 <= lowest < 0 and highest <= 1.001:
+        return np.asarray(array, np.float32)
+    raise UserError(
+        f"`images` {path} has values from {lowest:g} to {highest:g}, but must be uint8 in [0, 255],"
+        " or float in [-1, 1] with black at -1"
+    )
 
 
 _MEANINGS = {

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg
 import scipy.stats
 from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 _NEIGHBOURS = 5  # for density and coverage, as in the paper, and for strangeness
@@ -60,14 +61,11 @@ def kernel_distance(features: np.ndarray, others: np.ndarray) -> tuple[float, fl
 
 
 def _kernel_distance(x, y):
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
     def mean_of_pairs(values):  # pairs of different samples
         return (values.sum() - np.trace(values)) / (len(values) * (len(values) - 1))
 
-    within = mean_of_pairs(kernel(x, x)) + mean_of_pairs(kernel(y, y))
-    return within - 2 * kernel(x, y).mean()
+    kernel = polynomial_kernel  # (x · y / dimensions + 1)³
+    return mean_of_pairs(kernel(x)) + mean_of_pairs(kernel(y)) - 2 * kernel(x, y).mean()
 
 
 def density_and_coverage(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:

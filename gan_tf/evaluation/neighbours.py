@@ -62,12 +62,10 @@ def neighbours_grid(samples: np.ndarray, train_images: np.ndarray, features=None
     Args:
       samples: `[count, 28, 28, 1]` float32 in [-1, 1].
       train_images: `[train_count, 28, 28, 1]` uint8.
-      features: features of both by one classifier, `[count, 64]` and `[train_count, 64]`, if there
-        is a classifier for these images.
+      features: features of both by one classifier; without them, only pixels are compared.
 
     Returns:
-      `[height, width]` uint8: the samples, their five nearest training images by pixels, and with
-      `features` also by features, nearest first; fewer if there are fewer training images.
+      `[height, width]` uint8: the samples, then for each measure the five nearest training images.
     """
     columns = min(_NEAREST, len(train_images))
     panels = [with_caption(make_grid(to_uint8(samples), ZOOM, columns=1), "samples")]

@@ -47,8 +47,9 @@ def test_pictures_of_the_right_size_come_through_as_they_are(pictures, tmp_path)
     images = load(folder, tmp_path)
     assert images.shape == (5, 28, 28, 1) and images.dtype == np.uint8
     assert as_set(images) == as_set(arrays)
+    shutil.copy(folder / "a.png", folder / "again.png")  # equal pictures all count
     inverted = load(folder, tmp_path, invert=True)
-    assert as_set(inverted) == as_set(255 - arrays)
+    assert as_set(inverted) == as_set(255 - arrays[[0, *range(5)]])
 
 
 def test_order_and_bits_do_not_depend_on_names_folders_or_the_cache(pictures, tmp_path):
@@ -108,12 +109,6 @@ def test_what_cannot_be_read_for_a_moment_counts_again(pictures, tmp_path, monke
     os.rename(away, folder / "a.png")
     write(folder / "b.bmp", arrays[1, ..., 0])
     assert as_set(load(folder, tmp_path)) == as_set(arrays)
-
-
-def test_equal_pictures_all_count(pictures, tmp_path):
-    folder, arrays = pictures
-    shutil.copy(folder / "a.png", folder / "again.png")
-    assert as_set(load(folder, tmp_path)) == as_set([arrays[0], *arrays])
 
 
 def test_the_centre_square_is_resized_with_antialiasing(tmp_path):
@@ -265,13 +260,12 @@ def test_what_is_left_out_is_counted_and_named_in_one_warning(pictures, tmp_path
     )
 
 
-@pytest.mark.parametrize("content", [None, "text"])
-def test_a_folder_without_pictures_is_refused(tmp_path, content):
+def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / "mine").mkdir()
-    if content:
-        (tmp_path / "mine" / "notes.txt").write_text(content)
-    with pytest.raises(UserError, match="mine contains no picture"):
-        load(tmp_path / "mine", tmp_path)
+    for reason in ["it is empty", "notes.txt: is not a picture"]:
+        with pytest.raises(UserError, match=f"mine contains no picture .*{reason}"):
+            load(tmp_path / "mine", tmp_path)
+        (tmp_path / "mine" / "notes.txt").write_text("mine")
 
 
 @pytest.mark.filterwarnings("ignore:1 of 6 are left out")
@@ -289,14 +283,12 @@ def test_a_run_inside_its_pictures_resumes_under_any_name_of_the_folder(
     monkeypatch.chdir(folder)
     assert train(".", "run", 1).returncode == 0
     monkeypatch.chdir(tmp_path)
-    resumed = train("mine/", "mine/run", 2)
-    assert resumed.returncode == 0 and "mine/run: resuming after step 1" in resumed.stdout
     os.rename("mine", "moved")
+    resumed = train("moved/", "moved/run", 2)
+    assert resumed.returncode == 0 and "moved/run: resuming after step 1" in resumed.stdout
     run = RunDir(tmp_path / "moved" / "run")
     history = run.read_history()
     assert [row["step"] for row in history] == [1, 2]
-    assert train(tmp_path / "moved", run.path, 2).returncode == 0  # the run is finished
-    assert run.read_history() == history
     shutil.copy("moved/a.png", "moved/b.bmp")
     refused = train("./moved", run.path, 3)
     assert refused.returncode == 2 and "--dataset ./moved are not those that" in refused.stderr

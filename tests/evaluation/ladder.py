@@ -20,7 +20,7 @@ _SHOWN = ["fcd", "kid", "density", "coverage", "unclaimed_share", "memorisation_
 def rungs(references: References, count: int) -> dict:
     """Returns arrays `[count, 28, 28, 1]`, float32 in [-1, 1], by the name of their fault."""
     train = scaled(references.train_images[:count])
-    test = scaled(references.test_images)
+    test = scaled(references.test_images[:count])
     random = np.random.default_rng(0)
 
     def with_noise(grey_levels):
@@ -41,7 +41,7 @@ def rungs(references: References, count: int) -> dict:
         "noise of 64 grey levels": with_noise(64),
         "blurred by 1 pixel": scipy.ndimage.gaussian_filter(train, [0, 1, 1, 0]),
         "no sandals": more[labels != sandal][:count],
-        "ten images, 1,000 times each": np.repeat(train[:10], COUNT // 10, axis=0),
+        "ten images, 1,000 times each": np.repeat(train[:10], count // 10, axis=0),
         "the right half missing": halved,
         "nothing but noise": random.uniform(-1, 1, train.shape).astype(np.float32),
     }

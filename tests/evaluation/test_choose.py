@@ -1,26 +1,25 @@
 import numpy as np
 import pytest
-from helpers import refusal
 
 from gan_tf import UserError, load_pretrained, sample_class
 from gan_tf.data.classifier import SHIPPED, read_classifier
 
 
-@pytest.mark.parametrize("name, label", [("trousers", 1), ("boot", 9), ("shirt", 6)])
-def test_images_of_a_class_are_selected_from_those_of_sample(name, label):
+def test_images_of_a_class_are_selected_from_those_of_sample():
     snapshot = load_pretrained()
-    images, sampled = sample_class(snapshot, name, count=5, seed=3)
-    assert images.shape == (5, 28, 28, 1)
-    all_images = snapshot.sample(sampled, seed=3)
+    all_images = snapshot.sample(256, seed=3)
     _, labels = read_classifier(SHIPPED)(all_images)
-    assert labels[-1] == label and (labels == label).sum() == 5  # no more images than necessary
-    np.testing.assert_allclose(images, all_images[labels == label], atol=1e-5)
+    for name, label in [("trousers", 1), ("boot", 9), ("shirt", 6)]:
+        images, sampled = sample_class(snapshot, name, count=5, seed=3)
+        indices = np.flatnonzero(labels == label)[:5]
+        np.testing.assert_array_equal(images, all_images[indices])
+        assert sampled == indices[-1] + 1  # no more images than necessary
 
 
-@pytest.mark.parametrize("name", ["hat", "", "s"])
-def test_an_unknown_or_ambiguous_class_is_refused_with_all_names(name):
-    with pytest.raises(UserError, match="the class must be one of T-shirt/top, Trouser, .*"):
-        sample_class(load_pretrained(), name)
+def test_an_unknown_or_ambiguous_class_is_refused_with_all_names():
+    for name in ["hat", "", "s"]:
+        with pytest.raises(UserError, match="the class must be one of T-shirt/top, Trouser, .*"):
+            sample_class(load_pretrained(), name)
 
 
 @pytest.mark.campaign
@@ -38,4 +37,3 @@ def test_the_command_reports_how_many_were_sampled(tmp_path, in_process):
     finished = in_process(*arguments)
     assert " 4 images from epoch 50 of the pretrained run, chosen from " in finished.stdout
     assert output.exists()
-    assert "Ankle boot" in refusal("sample", "--pretrained", "--class=hat", run=in_process)

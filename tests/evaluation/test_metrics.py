@@ -18,8 +18,6 @@ def with_moments(mean, covariance, count=500):
     "mean, variances, other_mean, other_variances",
     [
         ([0, 0], [1, 1], [0, 0], [1, 1]),
-        ([0, 0], [1, 1], [3, 4], [1, 1]),
-        ([0, 0, 1], [4, 9, 1], [0, 0, 1], [1, 1, 16]),
         ([1, 2], [2, 3], [-1, 5], [5, 0.5]),
     ],
 )
@@ -63,17 +61,6 @@ def test_kernel_distance_is_the_mean_over_pairs_and_then_over_ten_blocks():
     value, error = metrics.kernel_distance(xs.reshape(50, 3), ys.reshape(50, 3))
     assert value == pytest.approx(np.mean(blocks))
     assert error == pytest.approx(np.std(blocks, ddof=1) / np.sqrt(10))
-
-
-def test_kernel_distance_of_one_distribution_is_0_within_its_error():
-    """Over 12 pairs of samples the mean is 0, and the scatter is that of the standard errors."""
-    pairs = RANDOM.normal(size=[12, 2, 1000, 8])
-    values, errors = np.transpose([metrics.kernel_distance(*pair) for pair in pairs])
-    assert abs(values.mean()) < 4 * values.std() / np.sqrt(12)
-    assert (values < 0).any()  # unbiased, so not all are positive
-    assert 0.5 < np.sqrt(np.mean(errors**2)) / values.std() < 2
-    shifted, _ = metrics.kernel_distance(pairs[0, 0], pairs[0, 1] + 0.5)
-    assert shifted > 10 * values.std()
 
 
 def test_density_and_coverage_by_hand():
