@@ -60,6 +60,17 @@ def test_a_step_is_simultaneous_gradient_descent(batch):
     assert stepped.steps_done == 1
 
 
+def test_the_first_step_of_adam_is_the_learning_rate(batch):
+    """Adam's first update is -rate * gradient / (|gradient| + epsilon): the rate, signed."""
+    gan = Gan(TrainConfig(learning_rate=2e-4))
+    initial = weights(gan)[0]  # the generator's first kernel
+    np.testing.assert_array_equal(initial, weights(Gan(TrainConfig()))[0])
+    gan.train_step(*batch)
+    sizes = np.abs(weights(gan)[0] - initial)
+    assert np.median(sizes) == pytest.approx(2e-4, rel=0.01)
+    assert sizes.max() <= 2.002e-4
+
+
 def test_a_gan_has_the_settings_of_its_config():
     rates = dict(learning_rate=0.25, discriminator_learning_rate=0.5, beta_1=0.75)
     gan = Gan(TrainConfig(latent_dim=7, seed=5, **rates))
