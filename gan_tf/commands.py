@@ -180,7 +180,6 @@ def _interpolate_flags(parser):
         parser,
         "--to",
         "numbers of the next images, one after the other (default: 1)",
-        default=[1],
         nargs="+",
     )
     _add_number(parser, "--steps", "images from one to the next, including both", default=8)
@@ -200,7 +199,9 @@ def _interpolate(first, to, steps, seed, format, output, **source):
     snapshot = _load_snapshot(**source)
     from gan_tf.snapshots import write_walk
 
-    waypoints = [first, *to] if format == "png" else [first, *to, first]
+    waypoints = [first, *(to or [1])]
+    if format == "gif":
+        waypoints.append(first)
     write_walk(output, snapshot.interpolate(waypoints, steps, seed), format)
     say(f"{output}: from image {' to '.join(map(str, waypoints))}, {snapshot.origin}")
 

@@ -65,6 +65,9 @@ class Gan:
         Both gradients are taken at the same point, before either network moves: this is
         *simultaneous* gradient descent/ascent, as in TensorFlow's tutorial.
 
+        A gradient penalty would be computed in a third tape within the two, and added to
+        `loss_of_discriminator`; the faster layers have second derivatives too.
+
         Args:
           real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].
           noise: `[batch, latent_dim]` float32, unit Gaussian.
@@ -106,9 +109,9 @@ class Gan:
     def count_step(self):
         """Counts a step as done, and moves the averaged generator towards the generator.
 
-        BatchNorm's statistics too. In early steps the average is over fewer of them: it would else
-        be mostly the random weights of the beginning. Source: Yazici et al. 2019; the ramp is that
-        of TensorFlow's `ExponentialMovingAverage(num_updates)`.
+        BatchNorm's statistics are averaged too. The decay grows with the steps, as otherwise the
+        early average would mostly hold the random initial weights. Source: Yazici et al. 2019; the
+        ramp is that of TensorFlow's `ExponentialMovingAverage(num_updates)`.
         """
         self.step.assign_add(1)
         if self.averaged_generator:

@@ -77,6 +77,7 @@ def train(
         gan = workers.make_gan(config)
         steps_per_epoch = math.ceil(len(images) / config.batch_size)
         record.begin_or_resume(gan, steps_per_epoch)  # restores the newest checkpoint, if any
+        # Batches follow from seed and epoch, noise from seed and step: a resumed run has the same.
         epochs_done, first_step = divmod(gan.steps_done, steps_per_epoch)
         with interrupts.StopRequest() as stop_request:
             for epoch in range(epochs_done + 1, config.epochs + 1):

@@ -242,11 +242,13 @@ def read_images(path) -> np.ndarray:
     except Exception as error:  # a foreign file may raise anything
         raise UserError(f"`images` {path} is not one NumPy array ({one_line(error)})") from error
     has_type = array.dtype == np.uint8 or array.dtype.kind == "f"
-    if not has_type or array.shape[1:] not in [(28, 28), (28, 28, 1)] or len(array) < MIN_COUNT:
+    if not has_type or array.shape[1:] not in [(28, 28), (28, 28, 1)]:
         raise UserError(
             f"`images` {path} is {array.dtype} of shape {list(array.shape)}, but must be uint8 or"
-            f" float of shape [count, 28, 28] or [count, 28, 28, 1], at least {MIN_COUNT} images"
+            " float of shape [count, 28, 28] or [count, 28, 28, 1]"
         )
+    if len(array) < MIN_COUNT:
+        raise UserError(f"`images` {path} contains {len(array)} images, but must have {MIN_COUNT}")
     array = array.reshape(-1, 28, 28, 1)
     lowest, highest = float(array.min()), float(array.max())
     if array.dtype == np.uint8 and highest > 1:

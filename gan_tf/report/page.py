@@ -173,7 +173,7 @@ def _data_uri(pixels):
 
 def _rounded(rows):
     return [
-        {name: float(f"{x:.5g}") if isinstance(x, float) else x for name, x in row.items()}
+        {name: float(f"{x:.8g}") if isinstance(x, float) else x for name, x in row.items()}
         for row in rows
     ]
 
