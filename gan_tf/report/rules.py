@@ -293,10 +293,15 @@ def _resume(run):
     return f"Run the same command {more}: it resumes where the run stopped."
 
 
-RULES = [
-    *(divergence, nothing_learnt, imbalance, collapse),
-    *(missing_classes, short_training, loss_spikes),
-]
+RULES = (
+    divergence,
+    nothing_learnt,
+    imbalance,
+    collapse,
+    missing_classes,
+    short_training,
+    loss_spikes,
+)
 
 
 def findings(run) -> list[Finding]:
