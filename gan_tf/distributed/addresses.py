@@ -3,6 +3,7 @@
 TensorFlow itself waits for a missing worker without a message, and ignores Ctrl-C meanwhile.
 """
 
+import contextlib
 import itertools
 import json
 import re
@@ -110,10 +111,11 @@ def wait_for_all(everyone: list[str], index: int, seconds: int):
     """
     start_time = last_report_time = time.monotonic()
     missing, visits = list(range(len(everyone))), 0
-    with _listener(everyone, index) as listener:
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(one) for one in _listeners(everyone, index)]
         while True:
             missing = [other for other in missing if not accepts(everyone[other])]
-            visits += _count_visits(listener)
+            visits += sum(map(_count_visits, listeners))
             if not missing and visits >= len(everyone):  # one is its own
                 return
             who = names(everyone, missing) or f"a worker that has not reached {everyone[index]}"
@@ -138,20 +140,19 @@ def _count_visits(listener):
             return count
 
 
-def _listener(everyone, index):
-    _, port = split(everyone[index])
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
+def _listeners(everyone, index):
+    # On all interfaces, as TensorFlow does: the name may be that of a router or a service.
+    address = "", split(everyone[index])[1]
     try:
-        # On all interfaces, as TensorFlow does: the name may be that of a router or a service.
-        listener = socket.create_server(
-            ("", port), family=family, dualstack_ipv6=both, backlog=1024
-        )
+        listeners = [socket.create_server(address, backlog=1024)]
     except OSError as error:
         raise UserError(
-            f"{names(everyone, [index])} cannot use its own address, port {port} of this machine"
-            f" ({error.strerror}): end the process that uses it, or choose another port on all"
-            " workers"
+            f"{names(everyone, [index])} cannot use its own address, port {address[1]} of this"
+            f" machine ({error.strerror}): end the process that uses it, or choose another port on"
+            " all workers"
         ) from error
-    listener.setblocking(False)
-    return listener
+    with contextlib.suppress(OSError):  # a machine without IPv6
+        listeners += [socket.create_server(address, family=socket.AF_INET6, backlog=1024)]
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
