@@ -1,6 +1,5 @@
 """The charts of a page: from numbers to the points of SVG lines, which the template draws."""
 
-import dataclasses
 import itertools
 import math
 from typing import NamedTuple
@@ -64,8 +63,7 @@ _KINDS = (
 )
 
 
-@dataclasses.dataclass
-class Line:
+class Line(NamedTuple):
     """A line of a chart."""
 
     run: int  # index
@@ -73,7 +71,6 @@ class Line:
     label: str  # of the column
     style: str  # CSS classes
     segments: list[str]  # SVG points of each stretch without a missing value
-    end: tuple[float, float]  # place of the run's letter
 
 
 class Chart(NamedTuple):
@@ -83,6 +80,7 @@ class Chart(NamedTuple):
     caption: str
     alt: str
     lines: list[Line]
+    letters: list[tuple[float, float, str]]  # of the runs, at the ends of the lines
     levels: list[float]
     y_ticks: list[tuple[float, str]]
     x_ticks: list[tuple[float, str]]
@@ -94,14 +92,7 @@ def charts(runs) -> list[Chart]:
     There are none before the second epoch, as one point makes no curve.
     """
     last = max(run.last["epoch"] for run in runs)
-    if last == 1:
-        return []
-    return [chart for kind in _KINDS if (chart := _chart(kind, runs, last))]
-
-
-def x_of(epoch, last):
-    """Returns the horizontal place of an epoch."""
-    return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(last - 1, 1)
+    return [chart for kind in _KINDS if last > 1 and (chart := _chart(kind, runs, last))]
 
 
 def _chart(kind, runs, last):
@@ -122,35 +113,39 @@ def _chart(kind, runs, last):
     y_of, y_ticks, cut = _vertical_axis(values, levels, kind.bounds)
     if cut < math.inf:
         caption += f"; logarithmic above {cut:g}"
-    lines, descriptions = [], []
+
+    def x_of(epoch):
+        return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / (last - 1)
+
+    lines, ends, descriptions = [], [], []
     for run, column, by_epoch in found:
-        label, name = kind.columns[column], kind.columns[column]
+        label = name = kind.columns[column]
         if len(runs) > 1:
             name = f"{LETTERS[run]}, {label}"
             style = f"run-{LETTERS[run]}" + " second" * (column != next(iter(kind.columns)))
         else:
             is_real = column.startswith(("discriminator", "real", "fcd_floor"))
             style = "discriminator" if is_real else "generator"
-        places = {epoch: (x_of(epoch, last), y_of(value)) for epoch, value in by_epoch.items()}
-        stretches = itertools.groupby(range(1, last + 1), places.__contains__)
+        places = {epoch: (x_of(epoch), y_of(value)) for epoch, value in by_epoch.items()}
         segments = [
             " ".join("{:.1f},{:.1f}".format(*places[epoch]) for epoch in epochs)
-            for has_values, epochs in stretches
+            for has_values, epochs in itertools.groupby(range(1, last + 1), places.__contains__)
             if has_values
         ]
-        lines.append(Line(run, column, label, style, segments, places[max(places)]))
+        lines.append(Line(run, column, label, style, segments))
+        ends.append((*places[max(places)], LETTERS[run]))
         values = [*by_epoch.values()]
         descriptions.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}")
-    _separate_letters(lines)
     x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
     return Chart(
         kind.title,
         caption,
         f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
         lines,
+        _separated(ends) if len(runs) > 1 else [],
         [y_of(level) for level in levels],
         [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
-        [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
+        [(x_of(tick), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
     )
 
 
@@ -170,9 +165,8 @@ def _vertical_axis(values, levels, bounds):
             return value
         return cut * (1 + _LOG_SHARE * math.log(value / cut) / math.log(high / cut))
 
-    bottom, top = scale(min(shown)), scale(high)
-    margin = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
-    bottom, top = bottom - margin, top + margin
+    margin = 0.06 * (scale(high) - min(shown)) or 0.1
+    bottom, top = min(shown) - margin, scale(high) + margin
 
     def y_of(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
@@ -187,11 +181,11 @@ def _vertical_axis(values, levels, bounds):
     return y_of, ticks, cut
 
 
-def _separate_letters(lines):
+def _separated(ends):
     """Moves the letters of lines that end together apart, so that each can be read."""
-    previous = (0, 0)
-    for line in sorted(lines, key=lambda line: line.end):
-        x, y = line.end
-        if x == previous[0]:
-            y = max(y, previous[1] + _LETTER_HEIGHT)
-        line.end = previous = (x, y)
+    letters = []
+    for x, y, letter in sorted(ends):
+        if letters and letters[-1][0] == x:
+            y = max(y, letters[-1][1] + _LETTER_HEIGHT)
+        letters.append((x, y, letter))
+    return letters

@@ -85,11 +85,10 @@ def page(runs, snapshot=None) -> str:
     stride = -(-sum(len(run.grids) for run in runs) // _MOST_GRIDS)
     data = {
         "last": last,
-        "chartWidth": curves.WIDTH,
-        "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
+        "axis": {"left": curves.LEFT, "right": curves.WIDTH - curves.RIGHT, "all": curves.WIDTH},
         "charts": [[(line.run, line.column) for line in chart.lines] for chart in charts],
         "runs": [_sheet(run.grids, stride or 1) for run in runs],
-        "rows": [_rounded(run.history) for run in runs],
+        "rows": [run.history for run in runs],
     }
     return _rendered(
         "page.html.j2",
@@ -169,13 +168,6 @@ def _data_uri(pixels):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-
-
-def _rounded(rows):
-    return [
-        {name: float(f"{x:.8g}") if isinstance(x, float) else x for name, x in row.items()}
-        for row in rows
-    ]
 
 
 def _with_formulas(text):

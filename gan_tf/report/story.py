@@ -9,7 +9,6 @@ import itertools
 import os
 import textwrap
 from pathlib import Path
-from statistics import median
 
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
 from gan_tf.report.rules import Finding, findings
@@ -18,8 +17,6 @@ from gan_tf.report.signals import (
     counted,
     epochs_as_text,
     lead,
-    listed,
-    number,
     spikes,
 )
 from gan_tf.system.errors import flag
@@ -31,8 +28,6 @@ _NAMES = {
     "kmnist": "Kuzushiji-MNIST",
     "synthetic": "synthetic garments",
 }
-# Settings that the first sentence of a description states.
-_STATED = ("learning_rate", "discriminator_learning_rate", "seed", "dataset", "batch_size")
 
 
 def as_text(run) -> str:
@@ -72,25 +67,16 @@ def as_dict(run) -> dict:
 
 def paragraph(run) -> str:
     """Returns what was trained, on which images and for how long."""
-    config, last, environment = run.config, run.last, run.environment
-    rates = number(config["learning_rate"])
-    if config["discriminator_learning_rate"] not in (None, config["learning_rate"]):
-        rates += f" (discriminator: {number(config['discriminator_learning_rate'])})"
+    minutes = sum(row["seconds"] for row in run.history) / 60
     text = (
         f"This DCGAN was trained on {counted(run.training_images, 'image')} of"
-        f" {_data_set(config['dataset'])} for {counted(last['epoch'], 'epoch')}"
-        f" ({counted(last['step'], 'step')} with batches of"
-        f" {min(config['batch_size'], run.training_images)}), using Adam with a learning"
-        f" rate of {rates} and seed {config['seed']}."
+        f" {_data_set(run.config['dataset'])} for {counted(run.last['epoch'], 'epoch')}"
+        f" ({counted(run.last['step'], 'step')}). Settings that differ from the defaults:"
+        f" {', '.join(_changed_settings(run.config)) or 'none'}. The epochs took {minutes:,.1f}"
+        " minutes in total"
     )
-    if changed := _changed_settings(config):
-        text += f" Other settings that differ from the defaults: {', '.join(changed)}."
-    if config["ema_decay"]:
-        text += " The images come from a moving average of the generator's weights."
-    text += f" The epochs took {_duration(sum(row['seconds'] for row in run.history))} in total"
-    if processor := environment.get("processor"):
-        threads = environment.get("threads")
-        text += f" on {processor} with {threads} thread{'' if threads == 1 else 's'}"
+    if processor := run.environment.get("processor"):
+        text += f" on {processor} (threads: {run.environment.get('threads')})"
     return text + "."
 
 
@@ -109,9 +95,7 @@ def what_next(run) -> str:
     if not run.evaluation and config["dataset"] in DATASETS:
         ideas.append("Measure the quality of the images, which no loss shows (gan-tf evaluate).")
     if run.training_images < _FEW_IMAGES:
-        ideas.append(
-            "Check whether the generator copies its few training images (gan-tf neighbours)."
-        )
+        ideas.append("See whether it copies its few training images (gan-tf neighbours).")
     if not _is_best(config):
         ideas.append(
             "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved"
@@ -143,79 +127,39 @@ def figures(run) -> list[tuple[str, str]]:
 
 def part_f(run) -> list[str]:
     """Returns how the losses behaved, as paragraphs."""
-    rows = run.history
-    first, last = rows[0], rows[-1]
-    text = (
-        f"In epoch {first['epoch']}, the generator's loss is {first['generator_loss']:.3f} and the"
-        f" discriminator's loss is {first['discriminator_loss']:.3f}"
+    rows, last = run.history, run.last
+    losses = (
+        f"In epoch {last['epoch']}, the generator's loss is {last['generator_loss']:.3f} and the"
+        f" discriminator's loss is {last['discriminator_loss']:.3f} (in nats, averaged over the"
+        " epoch)."
     )
-    if len(rows) > 1:
-        text += (
-            f"; in epoch {last['epoch']}, they are {last['generator_loss']:.3f} and"
-            f" {last['discriminator_loss']:.3f}"
-        )
-    text += " (in nats, averaged over the epoch)."
+    ahead, widest = sum(lead(row) > 0 for row in rows), max(rows, key=lambda row: abs(lead(row)))
+    balance = (
+        f"On average, D(x) is above D(G(z)) in {ahead} of {counted(len(rows), 'epoch')}. They are"
+        f" furthest apart in epoch {widest['epoch']}: {widest['real_probability']:.3f} and"
+        f" {widest['fake_probability']:.3f}."
+    )
     if len(rows) < FEW_EPOCHS:
-        text += f" With fewer than {FEW_EPOCHS} epochs, there is no curve to describe yet."
-        return [text, _who_is_ahead(rows)]
-    paragraphs = [text + _extremes(rows), _opposition(rows), spikes(rows)[1], _who_is_ahead(rows)]
-    return [paragraph for paragraph in paragraphs if paragraph]
-
-
-def _extremes(rows):
-    """Describes the extremes of the generator's loss that are not at an end, and its end."""
-    losses = [row["generator_loss"] for row in rows]
-    extremes = []
-    for name, extreme in (("highest", max), ("lowest", min)):
-        row = rows[losses.index(extreme(losses))]
-        if row is not rows[0] and row is not rows[-1]:
-            extremes.append(f"{name} in epoch {row['epoch']} ({row['generator_loss']:.3f})")
-            if name == "highest":
-                usual = median(row["generator_gradient_norm"] for row in rows)
-                extremes[-1] += (
-                    f" with a gradient norm of {row['generator_gradient_norm']:.3g} (median over"
-                    f" all epochs: {usual:.3g})"
-                )
-    text = f" The generator's loss is {listed(extremes)}." if extremes else ""
-    if abs(losses[-1] - losses[0]) < 0.03 * losses[0]:
-        text += (
-            " The generator's loss ends within 3% of where it started: compare the images of the"
-            " two epochs."
-        )
-    return text
-
-
-def _opposition(rows):
-    """Describes how often one loss rises while the other falls."""
+        losses += f" With fewer than {FEW_EPOCHS} epochs, there is no curve to describe yet."
+        return [losses, balance]
+    highest, lowest = (choose(rows, key=lambda row: row["generator_loss"]) for choose in (max, min))
+    losses += (
+        f" In epoch 1, they are {rows[0]['generator_loss']:.3f} and"
+        f" {rows[0]['discriminator_loss']:.3f}. The generator's loss is highest in epoch"
+        f" {highest['epoch']} ({highest['generator_loss']:.3f}) and lowest in epoch"
+        f" {lowest['epoch']} ({lowest['generator_loss']:.3f})."
+    )
     opposite = sum(
         (after["generator_loss"] - before["generator_loss"])
         * (after["discriminator_loss"] - before["discriminator_loss"])
         < 0
         for before, after in itertools.pairwise(rows)
     )
-    changes = len(rows) - 1
-    meaning = ": what one network gains, the other loses" if opposite >= 0.75 * changes else ""
-    return (
+    opposition = (
         "From one epoch to the next, one loss rises while the other falls in"
-        f" {opposite} of {changes} cases{meaning}."
+        f" {opposite} of {len(rows) - 1} cases."
     )
-
-
-def _who_is_ahead(rows):
-    """Describes in how many epochs the discriminator is ahead, and where by the most."""
-    widest, last = max(rows, key=lead), rows[-1]
-    ahead = sum(lead(row) > 0 for row in rows)
-    often = {0: "no epoch", len(rows): "every epoch"}.get(ahead, f"{ahead} of {len(rows)} epochs")
-    where = (
-        f"; the gap is widest in epoch {widest['epoch']} ({widest['real_probability']:.3f} and"
-        f" {widest['fake_probability']:.3f})"
-        if ahead and widest is not last
-        else ""
-    )
-    return (
-        f"On average, D(x) is above D(G(z)) in {often}{where}. In epoch {last['epoch']}, they are"
-        f" {last['real_probability']:.3f} and {last['fake_probability']:.3f}."
-    )
+    return [losses, opposition, *filter(None, [spikes(rows)[1]]), balance]
 
 
 def _data_set(name):
@@ -226,12 +170,13 @@ def _data_set(name):
 
 def _changed_settings(config):
     """Returns the flags that differ from the defaults; the best recipe by its name."""
-    flags, stated = [], {*_STATED}
-    if _is_best(config):
-        flags, stated = ["--recipe best"], stated | RECIPES["best"].keys()
+    best = RECIPES["best"] if _is_best(config) else {}
+    flags = ["--recipe best"] if best else []
     for field in dataclasses.fields(TrainConfig):
         name, value = field.name, config[field.name]
-        if field.metadata["decides_numbers"] and name not in stated and value != field.default:
+        if not field.metadata["decides_numbers"] or name == "dataset":
+            continue
+        if value != best.get(name, field.default):
             name = flag(name if value is not False else f"no_{name}")
             flags.append(name if isinstance(value, bool) else f"{name} {value}")
     return flags
@@ -239,11 +184,3 @@ def _changed_settings(config):
 
 def _is_best(config):
     return all(config[name] == value for name, value in RECIPES["best"].items())
-
-
-def _duration(seconds):
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

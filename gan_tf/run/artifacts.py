@@ -16,12 +16,10 @@ from gan_tf.system.errors import RunFailed, UserError, one_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # takes half a second to import
 
-_PLOTTED = (  # columns of history.csv
-    "generator_loss",
-    "discriminator_loss",
-    "generator_loss_std",
-    "discriminator_loss_std",
-)
+# Columns of history.csv.
+_PLOTTED = [
+    f"{network}_loss{std}" for network in ("generator", "discriminator") for std in ("", "_std")
+]
 _LONGEST_MS = 655_350  # a GIF stores hundredths of a second in 16 bits
 
 
@@ -59,7 +57,7 @@ def write_loss_curves(run: RunDir, marked_epochs):
     from gan_tf.run import plots
 
     with run.writing(run.loss_curves_path) as unfinished:
-        plots.write_loss_curves(unfinished, _history(run), marked_epochs)
+        plots.write(unfinished, plots.plot_loss_curves, _history(run), marked_epochs)
 
 
 def write_quality(run: RunDir):
@@ -67,7 +65,7 @@ def write_quality(run: RunDir):
     from gan_tf.run import plots
 
     with run.writing(run.quality_path) as unfinished:
-        plots.write_quality(unfinished, run.read_evaluation())
+        plots.write(unfinished, plots.plot_quality, run.read_evaluation())
 
 
 def write_epochs(run: RunDir, epochs):
@@ -78,9 +76,7 @@ def write_epochs(run: RunDir, epochs):
     panels = []
     if run.training_images_path.exists():
         panels.append(_captioned(run.training_images_path, "training images"))
-    paths = run.sample_paths()
-    if not paths:
-        raise UserError(f"nothing to show: {run.samples} holds no epoch_*.png yet")
+    paths = _grids(run)
     for epoch in sorted({*epochs} & {*paths} or {max(paths)}):
         panels.append(_captioned(paths[epoch], f"generated, epoch {epoch}"))
     with run.writing(run.epochs_path) as unfinished:
@@ -120,9 +116,7 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
     """
     for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
         whole_number(name, value, at_least=10, at_most=_LONGEST_MS)
-    paths = run.sample_paths()
-    if not paths:
-        raise UserError(f"no frames for a GIF: {run.samples} holds no epoch_*.png yet")
+    paths = _grids(run)
     frames = []
     for epoch, path in paths.items():
         frames.append(_captioned(path, f"epoch {epoch}"))
@@ -146,6 +140,13 @@ def _history(run):
     if history := run.read_history(columns=_PLOTTED):
         return history
     raise UserError(f"{run.history_path} holds no epoch yet")
+
+
+def _grids(run):
+    """Returns the path of each epoch's grid; there is at least one."""
+    if paths := run.sample_paths():
+        return paths
+    raise UserError(f"{run.samples} holds no epoch_*.png yet")
 
 
 def _captioned(path, text):
