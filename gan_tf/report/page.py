@@ -15,7 +15,7 @@ from gan_tf import minimax
 from gan_tf.minimax import answers
 from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
-from gan_tf.report.rules import LEVELS, examined
+from gan_tf.report.rules import LEVELS, RULES, findings
 from gan_tf.report.runs import read_run
 from gan_tf.report.signals import epochs_as_text
 from gan_tf.run.images import make_grid
@@ -94,8 +94,9 @@ def page(runs, snapshot=None) -> str:
         "page.html.j2",
         _SCRIPTS,
         runs=runs,
-        health=[examined(run) for run in runs],
+        health=[findings(run) for run in runs],
         levels=LEVELS,
+        rules=[rule.__name__.replace("_", " ") for rule in RULES],
         differing=_differing(runs),
         charts=charts,
         axes=curves,

@@ -1,20 +1,20 @@
 """The health rules: each examines a run's history, and its docstring justifies its threshold.
 
-The rules are in order of importance, and `examined` chooses among their findings. The thresholds
-were set on real runs: *the published run* (docs/results: 50 epochs with the defaults), *seed 1*
-(ten epochs with another seed), and *the ill runs* (tests/report/ill_runs).
+A rule finds nothing if the run lacks what it examines. The thresholds were set on real runs: *the
+published run* (docs/results: 50 epochs with the defaults), *seed 1* (ten epochs with another seed),
+and *the ill runs* (tests/report/ill_runs).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from gan_tf.report.signals import FEW_EPOCHS, counted, latest, lead, listed, number, spikes
+from gan_tf.report.signals import counted, latest, lead, listed, number, spikes
 
 LEVELS = {
     "alarm": "the run failed; start again with other settings",
     "advice": "nothing failed, but more training would help",
     "note": "worth knowing; nothing needs to be done about this run",
 }
-UNKNOWN = "unknown"  # a rule's answer if the run lacks what the rule examines
 _JUDGED_AFTER = 30_000  # images seen
 _VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic images became varied after 31,200
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
     title: str
     text: str
     advice: str
-    epochs: list[int] | tuple = ()
+    epochs: Sequence[int] = ()
 
 
 def too_early(run):
@@ -98,7 +98,7 @@ def nothing_learnt(run):
     epochs of 2,000 images, and the loss falls from 0.655 to 0.629.
     """
     if len(run.history) < 3:
-        return UNKNOWN
+        return None
     losses = [row["generator_loss"] for row in run.history]
     gap = max(abs(lead(row)) for row in run.history)
     if gap >= 0.05 or max(losses) >= 1.1 * min(losses):
@@ -127,7 +127,7 @@ def imbalance(run):
     """
     rows = latest(run)
     if not rows:
-        return UNKNOWN
+        return None
     lowest = min(row[name] for row in rows for name in ("real_accuracy", "fake_accuracy"))
     highest = max(row["fake_accuracy"] for row in rows)
     if lowest >= 0.9:
@@ -165,7 +165,7 @@ def collapse(run):
     epochs = [row["epoch"] for row in rows]
     values = [row.get("variety") for row in rows]
     if not real or not rows or None in values or run.images_seen < _VARIED_AFTER:
-        return UNKNOWN
+        return None
     if max(values) >= real / 3:
         return None
     remedy = (
@@ -197,7 +197,7 @@ def missing_classes(run):
     shares = [row[name] for name in row if name.startswith("share_")]
     unclaimed = row.get("unclaimed_share")
     if not shares or None in (*shares, unclaimed):
-        return UNKNOWN
+        return None
     is_fashion_mnist = run.config["dataset"] == "fashion_mnist"
     names = _GARMENTS if is_fashion_mnist else [f"class {i}" for i in range(len(shares))]
     threshold = 0.1 / len(shares)
@@ -253,8 +253,6 @@ def loss_spikes(run):
 
     The published run has three such spikes, which docs/results.md examines; seed 1 has none.
     """
-    if len(run.history) < FEW_EPOCHS:
-        return UNKNOWN
     epochs, text = spikes(run.history)
     if not epochs:
         return None
@@ -281,7 +279,7 @@ def _resume(run):
     return f"Run the same command {more}: it resumes where the run stopped."
 
 
-RULES = (
+RULES = (  # those that raise an alarm, those with advice, and those with a note
     divergence,
     nothing_learnt,
     imbalance,
@@ -302,20 +300,7 @@ def findings(run) -> list[Finding]:
     Args:
       run: a `Run`.
     """
-    return examined(run)[0]
-
-
-def examined(run) -> tuple[list[Finding], list[str], list[str]]:
-    """Returns the findings, the rules that found nothing, and those that could not be checked."""
     if early := too_early(run):
-        return [early], [], []
-    answers = {rule.__name__.replace("_", " "): rule(run) for rule in RULES}
-    found = [answer for answer in answers.values() if isinstance(answer, Finding)]
-    found.sort(key=lambda finding: list(LEVELS).index(finding.level))
-    if found and found[0].level == "alarm":
-        found = found[:1]
-    return (
-        found,
-        [name for name, answer in answers.items() if answer is None],
-        [name for name, answer in answers.items() if answer is UNKNOWN],
-    )
+        return [early]
+    found = [finding for rule in RULES if (finding := rule(run))]
+    return found[:1] if found and found[0].level == "alarm" else found

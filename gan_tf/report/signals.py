@@ -24,13 +24,10 @@ def spikes(rows) -> tuple[list[int], str]:
     change from epoch to epoch, and by more than 5 %. In the published run the threshold is 9.3 %:
     epochs 21, 28, 42 and 43 are 11 to 33 % above the median, and no other epoch is more than 7 %
     above it. The first and last three epochs are not judged.
-
-    Args:
-      rows: at least eight rows of history.csv.
     """
     losses = [row["generator_loss"] for row in rows]
-    if min(losses) == 0:
-        return [], ""  # the discriminator is beaten: changes have no scale
+    if len(rows) < FEW_EPOCHS or min(losses) == 0:  # changes from 0 have no scale
+        return [], ""
     change = median(abs(after / before - 1) for before, after in itertools.pairwise(losses))
     threshold = max(0.05, 4 * change)
     found = [
@@ -47,7 +44,7 @@ def spikes(rows) -> tuple[list[int], str]:
     )
 
 
-def epochs_as_text(epochs: list[int]) -> str:
+def epochs_as_text(epochs) -> str:
     """Returns epochs as text, with consecutive ones as a range: `epochs 21, 28, 42 to 43`."""
     parts = []
     for _, group in itertools.groupby(enumerate(epochs), lambda item: item[1] - item[0]):

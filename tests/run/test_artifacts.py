@@ -32,11 +32,13 @@ def test_the_gif_shows_the_epochs_in_order_and_holds_the_last(tmp_path):
     assert durations == [100, 100, 1500]
 
 
-@pytest.mark.parametrize("name", ["frame_ms", "hold_ms"])
-@pytest.mark.parametrize("value", [9, 655_351, 1.5])
-def test_a_gif_needs_times_that_it_can_store(tmp_path, name, value):
-    with pytest.raises(UserError, match=f"`{name}`"):
-        write_gif(RunDir(tmp_path), **{name: value})
+def test_a_gif_needs_frames_and_times(tmp_path):
+    run = RunDir(tmp_path)
+    with pytest.raises(UserError, match="samples holds no epoch"):
+        write_gif(run)
+    for name, value in [("frame_ms", 9), ("hold_ms", 655_351), ("hold_ms", 1.5)]:
+        with pytest.raises(UserError, match=f"`{name}`"):
+            write_gif(run, **{name: value})
     assert contents(tmp_path) == {}
 
 
