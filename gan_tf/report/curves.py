@@ -10,7 +10,6 @@ WIDTH, HEIGHT = 480, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 22, 14, 30  # margins of the axes
 LETTERS = "ABCDEFGH"  # the runs on one page
 _OUTLIER = 20  # times the usual value: a linear axis up to there would flatten all other lines
-_LOG_SHARE = 0.6  # height of the logarithmic part of an axis, relative to its linear part
 _LETTER_HEIGHT = 12  # of the run's letter at the end of a line
 _ROUND = {"steps": [1, 2, 5, 10], "min_n_ticks": 3}
 
@@ -110,9 +109,7 @@ def _chart(kind, runs, last):
         numbers = " and ".join(f"{level:.2f}" for level in levels)
         caption += f"; dashed grey: between two training images, {numbers}"
     values = [value for *_, by_epoch in found for value in by_epoch.values()]
-    y_of, y_ticks, cut = _vertical_axis(values, levels, kind.bounds)
-    if cut < math.inf:
-        caption += f"; logarithmic above {cut:g}"
+    y_of, y_ticks, note = _vertical_axis(values, levels, kind.bounds)
 
     def x_of(epoch):
         return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / (last - 1)
@@ -139,7 +136,7 @@ def _chart(kind, runs, last):
     x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
     return Chart(
         kind.title,
-        caption,
+        caption + note,
         f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
         lines,
         _separated(ends) if len(runs) > 1 else [],
@@ -150,35 +147,27 @@ def _chart(kind, runs, last):
 
 
 def _vertical_axis(values, levels, bounds):
-    """Returns a function from a value to its vertical place, the ticks, and where logs begin.
+    """Returns a function from a value to its vertical place, the ticks, and a note.
 
-    Above the value `cut` the axis is logarithmic, if a run diverged; otherwise `cut` is infinite.
+    The axis is logarithmic if a run diverged.
     """
     usual = max(*levels, sorted(values)[len(values) // 4], 1e-9)
-    shown, cut = [*values, *levels, *bounds], math.inf
-    if len(bounds) < 2 and max(values) > _OUTLIER * usual:
-        shown, cut = [*shown, 0], float(f"{2 * usual:.0e}")
-    high = max(shown)
+    is_log = len(bounds) < 2 and max(values) > _OUTLIER * usual
+    floor = float(f"{usual / 1000:.0e}")
 
     def scale(value):
-        if value <= cut:
-            return value
-        return cut * (1 + _LOG_SHARE * math.log(value / cut) / math.log(high / cut))
+        return math.log10(max(value, floor)) if is_log else value
 
-    margin = 0.06 * (scale(high) - min(shown)) or 0.1
-    bottom, top = min(shown) - margin, scale(high) + margin
+    shown = [scale(value) for value in (*values, *levels, *(() if is_log else bounds))]
+    margin = 0.06 * (max(shown) - min(shown)) or 0.1
+    bottom, top = min(shown) - margin, max(shown) + margin
 
     def y_of(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
-    end = min(cut, top)  # of the linear part
-    ticks = MaxNLocator(5, **_ROUND).tick_values(bottom, end)
-    ticks = [tick for tick in ticks if bottom <= tick <= end]
-    if cut < math.inf:  # at most two powers of ten, well above the cut
-        first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
-        powers = [10.0**exponent for exponent in range(first, math.floor(math.log10(high)) + 1)]
-        ticks += powers[:: math.ceil(len(powers) / 2) or 1]
-    return y_of, ticks, cut
+    ticks = MaxNLocator(5, integer=is_log, **_ROUND).tick_values(bottom, top)
+    ticks = [10.0**tick if is_log else tick for tick in ticks if bottom <= tick <= top]
+    return y_of, ticks, f"; logarithmic above {floor:g}" * is_log
 
 
 def _separated(ends):
