@@ -59,17 +59,7 @@ def write_report(run_dirs, output=None, live: bool = False) -> Path:
 
 
 def write_part_1(output) -> Path:
-    """Writes part 1 of the assignment, with its playground, as an HTML page of its own.
-
-    Args:
-      output: the file.
-
-    Returns:
-      The path of the page.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
+    """Writes part 1 of the assignment, with its playground, as a page, and returns its path."""
     return _write(output, _rendered("minimax.html.j2", _PART_1_SCRIPTS))
 
 
@@ -82,12 +72,12 @@ def page(runs, snapshot=None) -> str:
     """
     charts = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
-    stride = -(-sum(len(run.grids) for run in runs) // _MOST_GRIDS)
+    stride = 1 + sum(len(run.grids) for run in runs) // (_MOST_GRIDS + 1)
     data = {
         "last": last,
         "axis": {"left": curves.LEFT, "right": curves.WIDTH - curves.RIGHT, "all": curves.WIDTH},
         "charts": [[(line.run, line.column) for line in chart.lines] for chart in charts],
-        "runs": [_sheet(run.grids, stride or 1) for run in runs],
+        "runs": [_sheet(run.grids, stride) for run in runs],
         "rows": [run.history for run in runs],
     }
     return _rendered(

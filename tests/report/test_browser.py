@@ -143,7 +143,7 @@ def test_the_slider_sets_grid_marker_and_numbers(opened, swinging):
         marker = opened.execute_script("return document.querySelector('.marker').x1.baseVal.value")
         first, last = curves.LEFT, curves.WIDTH - curves.RIGHT
         assert marker == pytest.approx(first + (last - first) * (epoch - 1) / 39, abs=0.1)
-    click(opened, ".compare[data-epoch='30']")
+    move(opened, "#compared", 30)
     np.testing.assert_array_equal(grey(opened, "canvas[data-compared]"), swinging.grids[30])
     np.testing.assert_array_equal(grey(opened, "#epochs canvas"), swinging.grids[40])
 

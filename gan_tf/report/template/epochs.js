@@ -108,12 +108,7 @@
   slider.addEventListener("input", () => { pause(); show(slider.valueAsNumber); });
   play.addEventListener("click", playOrPause);
   document.addEventListener("keydown", onKey);
-  compared?.addEventListener("change", () => show(slider.valueAsNumber));
-  document.querySelectorAll(".compare").forEach((button) =>
-    button.addEventListener("click", () => {
-      compared.value = button.dataset.epoch;
-      show(slider.valueAsNumber);
-    }));
+  compared?.addEventListener("input", () => show(slider.valueAsNumber));
   document.querySelectorAll("[data-chart] > svg").forEach((svg) => {
     const follow = (event) => {
       if (event.pointerType === "touch" && event.type === "pointermove") return;
