@@ -23,8 +23,6 @@ from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
 
 _TEMPLATE = Path(__file__).with_name("template")
-_SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
-_PART_1_SCRIPTS = ("minimax.js", "playground.js")
 _MOST_RUNS = 8
 _MOST_GRIDS = 300  # on a page, which stays below 5 MB
 
@@ -60,7 +58,7 @@ def write_report(run_dirs, output=None, live: bool = False) -> Path:
 
 def write_part_1(output) -> Path:
     """Writes part 1 of the assignment, with its playground, as a page, and returns its path."""
-    return _write(output, _rendered("minimax.html.j2", _PART_1_SCRIPTS))
+    return _write(output, _rendered("minimax.html.j2"))
 
 
 def page(runs, snapshot=None) -> str:
@@ -82,7 +80,6 @@ def page(runs, snapshot=None) -> str:
     }
     return _rendered(
         "page.html.j2",
-        _SCRIPTS,
         runs=runs,
         health=[findings(run) for run in runs],
         levels=LEVELS,
@@ -104,7 +101,7 @@ def _write(output, html):
     return Path(output)
 
 
-def _rendered(template, scripts, **values):
+def _rendered(template, **values):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -122,16 +119,8 @@ def _rendered(template, scripts, **values):
         "picture": _data_uri,
         "hashed": _hash,
     }
-    style, *scripts = [
-        (_TEMPLATE / name).read_text(encoding="utf-8") for name in ("page.css", *scripts)
-    ]
     return environment.get_template(template).render(
-        style=Markup(style),
-        script=Markup("\n".join(scripts)),
-        story=story,
-        minimax=minimax,
-        answers=answers,
-        **values,
+        story=story, minimax=minimax, answers=answers, **values
     )
 
 
