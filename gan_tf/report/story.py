@@ -91,23 +91,20 @@ def verdict(found: list[Finding]) -> tuple[str, str]:
 def what_next(run) -> str:
     """Returns what to try after a sound run."""
     config = run.config
-    ideas = []
-    if not run.evaluation and config["dataset"] in DATASETS:
-        ideas.append("Measure the quality of the images, which no loss shows (gan-tf evaluate).")
-    if run.training_images < _FEW_IMAGES:
-        ideas.append("See whether it copies its few training images (gan-tf neighbours).")
-    if not _is_best(config):
-        ideas.append(
-            "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved"
-            " the distance to real images (docs/results.md)."
-        )
-    ideas.append(
+    ideas = {
+        "Measure the quality of the images, which no loss shows (gan-tf evaluate).": (
+            not run.evaluation and config["dataset"] in DATASETS
+        ),
+        "See whether it copies its few training images (gan-tf neighbours).": (
+            run.training_images < _FEW_IMAGES
+        ),
+        "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved the"
+        " distance to real images (docs/results.md).": not _is_best(config),
         f"Train with another seed (--seed {config['seed'] + 1}, in another --run-dir) and compare"
-        " the two runs (gan-tf report with both --run-dir), to see what is due to chance."
-    )
-    if config["batch_size"] == 64:
-        ideas.append("Compare batches of 16 or 32 (--batch-size).")
-    return " ".join(ideas)
+        " both (gan-tf report with both --run-dir), to see what is due to chance.": True,
+        "Compare batches of 16 or 32 (--batch-size).": config["batch_size"] == 64,
+    }
+    return " ".join(idea for idea, applies in ideas.items() if applies)
 
 
 def figures(run) -> list[tuple[str, str]]:
@@ -127,37 +124,35 @@ def figures(run) -> list[tuple[str, str]]:
 
 def part_f(run) -> list[str]:
     """Returns how the losses behaved, as paragraphs."""
-    rows, last = run.history, run.last
-    losses = (
-        f"In epoch {last['epoch']}, the generator's loss is {last['generator_loss']:.3f} and the"
-        f" discriminator's loss is {last['discriminator_loss']:.3f} (in nats, averaged over the"
-        " epoch)."
+    rows = run.history
+    losses = " ".join(
+        "In epoch {epoch}, the generator's loss is {generator_loss:.3f} nats and the"
+        " discriminator's loss is {discriminator_loss:.3f} nats.".format_map(row)
+        for row in rows[:: max(len(rows) - 1, 1)]  # the first and the last one
     )
-    ahead, widest = sum(lead(row) > 0 for row in rows), max(rows, key=lambda row: abs(lead(row)))
+    ahead = sum(lead(row) > 0 for row in rows)
     balance = (
         f"On average, D(x) is above D(G(z)) in {ahead} of {counted(len(rows), 'epoch')}. They are"
-        f" furthest apart in epoch {widest['epoch']}: {widest['real_probability']:.3f} and"
-        f" {widest['fake_probability']:.3f}."
-    )
+        " furthest apart in epoch {epoch}: {real_probability:.3f} and {fake_probability:.3f}."
+    ).format_map(max(rows, key=lambda row: abs(lead(row))))
     if len(rows) < FEW_EPOCHS:
         losses += f" With fewer than {FEW_EPOCHS} epochs, there is no curve to describe yet."
         return [losses, balance]
-    highest, lowest = (choose(rows, key=lambda row: row["generator_loss"]) for choose in (max, min))
-    losses += (
-        f" In epoch 1, they are {rows[0]['generator_loss']:.3f} and"
-        f" {rows[0]['discriminator_loss']:.3f}. The generator's loss is highest in epoch"
-        f" {highest['epoch']} ({highest['generator_loss']:.3f}) and lowest in epoch"
-        f" {lowest['epoch']} ({lowest['generator_loss']:.3f})."
+    highest, lowest = (
+        "{epoch} ({generator_loss:.3f})".format_map(choose(rows, key=lambda r: r["generator_loss"]))
+        for choose in (max, min)
     )
-    opposite = sum(
-        (after["generator_loss"] - before["generator_loss"])
-        * (after["discriminator_loss"] - before["discriminator_loss"])
-        < 0
+    losses += f" The generator's loss is highest in epoch {highest} and lowest in epoch {lowest}."
+    changes = [
+        [
+            after[f"{network}_loss"] - before[f"{network}_loss"]
+            for network in ("generator", "discriminator")
+        ]
         for before, after in itertools.pairwise(rows)
-    )
+    ]
     opposition = (
         "From one epoch to the next, one loss rises while the other falls in"
-        f" {opposite} of {len(rows) - 1} cases."
+        f" {sum(g * d < 0 for g, d in changes)} of {len(changes)} cases."
     )
     return [losses, opposition, *filter(None, [spikes(rows)[1]]), balance]
 

@@ -108,11 +108,11 @@ Settings that differ from the defaults: {all_settings}.
 The epochs took {seconds.sum() / 60} minutes in total on AMD EPYC (threads:
 {run.environment["threads"]}).
 
-In epoch {epochs}, the generator's loss is {g[-1]} and the discriminator's loss is {d[-1]} (in nats,
-averaged over the epoch).
+In epoch 1, the generator's loss is {g[0]} nats and the discriminator's loss is {d[0]} nats.
 
-In epoch 1, they are {g[0]} and {d[0]}.
-    if many
+In epoch {epochs}, the generator's loss is {g[-1]} nats and the discriminator's loss is {d[-1]}
+nats.
+    if epochs > 1
 
 The generator's loss is highest in epoch {highest + 1} ({g.max()}) and lowest in epoch {lowest + 1}
 ({g.min()}).
