@@ -17,7 +17,7 @@ from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
 from gan_tf.report.rules import LEVELS, RULES, findings
 from gan_tf.report.runs import read_run
-from gan_tf.report.signals import epochs_as_text
+from gan_tf.report.words import epochs_as_text
 from gan_tf.run.images import make_grid
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole

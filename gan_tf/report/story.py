@@ -11,14 +11,8 @@ import textwrap
 from pathlib import Path
 
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
-from gan_tf.report.rules import Finding, findings
-from gan_tf.report.signals import (
-    FEW_EPOCHS,
-    counted,
-    epochs_as_text,
-    lead,
-    spikes,
-)
+from gan_tf.report.rules import FEW_EPOCHS, Finding, findings, lead, loss_spikes
+from gan_tf.report.words import counted, epochs_as_text
 from gan_tf.system.errors import flag
 
 _FEW_IMAGES = 1000  # a generator may copy so few; it did with the 64 of the ill run tiny_data_set
@@ -154,7 +148,8 @@ def part_f(run) -> list[str]:
         "From one epoch to the next, one loss rises while the other falls in"
         f" {sum(g * d < 0 for g, d in changes)} of {len(changes)} cases."
     )
-    return [losses, opposition, *filter(None, [spikes(rows)[1]]), balance]
+    spikes = loss_spikes(run)
+    return [losses, opposition, *([spikes.text] if spikes else []), balance]
 
 
 def _data_set(name):

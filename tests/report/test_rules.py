@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers import ILL_RUNS, ROOT
 
-from gan_tf.report import findings, read_run, rules, signals, story
+from gan_tf.report import findings, read_run, rules, story, words
 
 
 def test_its_other_seed_is_sound(tmp_path):
@@ -54,6 +54,6 @@ def test_nothing_is_learnt_if_neither_gap_nor_loss_changes(swinging, gap, ratio,
 
 
 def test_epochs_in_words():
-    assert signals.epochs_as_text([7]) == "epoch 7"
-    assert signals.epochs_as_text([21, 28, 42, 43]) == "epochs 21, 28, 42 to 43"
-    assert signals.epochs_as_text([1, 2, 3]) == "epochs 1 to 3"
+    assert words.epochs_as_text([7]) == "epoch 7"
+    assert words.epochs_as_text([21, 28, 42, 43]) == "epochs 21, 28, 42 to 43"
+    assert words.epochs_as_text([1, 2, 3]) == "epochs 1 to 3"
