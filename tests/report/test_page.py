@@ -85,39 +85,29 @@ def test_the_page_says_whose_images_it_shows_and_keeps_flags_whole(swinging):
     ) in html
 
 
-def height(chart, value):
-    """The vertical place of a value in a chart, by its ticks."""
-    return np.interp(value, *zip(*[(float(text), y) for y, text in chart.y_ticks]))
-
-
 def points(line):
     return np.array([[float(n) for n in point.split(",")] for point in line.segments[0].split()])
 
 
-def test_a_chart_shows_the_numbers_in_their_places(swinging):
-    line = (chart := curves.charts([swinging])[0]).lines[0]
-    losses = np.array([row["generator_loss"] for row in swinging.history])
-    assert np.diff(points(line)[:, 0]) == pytest.approx(412 / 39, abs=0.11)
-    assert points(line)[[0, -1], 0].tolist() == [46, 458]
-    slope, level = np.polyfit(losses, points(line)[:, 1], 1)
-    assert slope < 0 and points(line)[:, 1] == pytest.approx(level + slope * losses, abs=0.06)
-    for y, text in chart.y_ticks:
-        assert y == pytest.approx(level + slope * float(text), abs=0.2)
-    assert [text for _, text in chart.x_ticks] == ["1", "10", "20", "30", "40"]
-
-
-def test_a_run_that_diverged_flattens_no_other(swinging):
+@pytest.mark.parametrize(
+    "factor, scale, ticks", [(1, float, "0 5 10"), (1e3, np.log10, "0.01 1 100 1e4")]
+)
+def test_a_chart_shows_the_numbers_in_their_places(swinging, factor, scale, ticks):
+    """Of a run, and of one beside it that may have diverged, which flattens no other."""
     tame = changed(swinging, "generator_loss", lambda row: 0.01 * row["epoch"])
-    wild = changed(swinging, "generator_loss", lambda row: 1e3 * row["generator_loss"])
-    chart = curves.charts([tame, wild])[0]
-    assert chart.caption.endswith("logarithmic above 0.001")
-    place, text = zip(*chart.y_ticks)
-    assert text == ("0.01", "1", "100", "1e4")
-    for line, losses in zip(chart.lines[::2], (tame.history, wild.history)):
-        logs = np.log10([row["generator_loss"] for row in losses])
-        slope, level = np.polyfit([-2, 0, 2, 4], place, 1)
-        assert points(line)[:, 1] == pytest.approx(level + slope * logs, abs=0.1)
-    assert "logarithmic" not in curves.charts([tame])[0].caption
+    other = changed(swinging, "generator_loss", lambda row: factor * row["generator_loss"])
+    chart = curves.charts([tame, other])[0]
+    places, texts = zip(*chart.y_ticks)
+    assert " ".join(texts) == ticks
+    assert chart.caption.endswith("logarithmic above 0.001") == (factor > 1)
+    slope, level = np.polyfit([scale(float(text)) for text in texts], places, 1)
+    assert slope < 0
+    for line, run in zip(chart.lines[::2], (tame, other)):
+        assert np.diff(points(line)[:, 0]) == pytest.approx(412 / 39, abs=0.11)
+        assert points(line)[[0, -1], 0].tolist() == [46, 458]
+        losses = np.array([scale(row["generator_loss"]) for row in run.history])
+        assert points(line)[:, 1] == pytest.approx(level + slope * losses, abs=0.1)
+    assert [text for _, text in chart.x_ticks] == ["1", "10", "20", "30", "40"]
 
 
 def test_a_missing_value_is_a_gap_and_real_varieties_are_levels(swinging):
@@ -129,7 +119,8 @@ def test_a_missing_value_is_a_gap_and_real_varieties_are_levels(swinging):
 
     found = chart(0.45)
     assert [len(segment.split()) for segment in found.lines[0].segments] == [2, 1, 35]
-    assert found.levels == [pytest.approx(height(found, 0.45), abs=0.1)]
+    place, other = found.y_ticks[0][0], found.y_ticks[-1][0]  # of 0 and 1
+    assert found.levels == [pytest.approx(place + 0.45 * (other - place), abs=0.1)]
     assert found.caption.endswith("dashed grey: between two training images, 0.45")
     assert chart(0.45, 0.8, 0.45).caption.endswith("images, 0.45 and 0.80")
     assert chart(None).levels == chart("0.45").levels == chart(-1.0).levels == []

@@ -286,6 +286,11 @@ def random_run(recorded, chance):
         rows.append(row | {"variety": round(variety * chance.uniform(0.9, 1.1), digits)})
     if chance.random() < 0.3:
         rows[count // 2] |= {"generator_loss": 1.4, "variety": None}
+    if chance.random() < 0.2:  # nothing is learnt, or a little
+        gap, ratio = chance.choice([0.04, 0.06]), chance.choice([1.05, 1.15])
+        for row in rows:
+            row |= {"real_probability": 0.5, "fake_probability": 0.5 + gap, "generator_loss": 1.0}
+        rows[-1]["generator_loss"] = ratio
     nearest = chance.choice([0.5, 18])
     distances = [chance.uniform(nearest, 20) for _ in range(chance.randint(0, count))]
     if chance.random() < 0.5:
