@@ -17,7 +17,6 @@ from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
 from gan_tf.report.rules import LEVELS, RULES, findings
 from gan_tf.report.runs import read_run
-from gan_tf.report.words import epochs_as_text
 from gan_tf.run.images import make_grid
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
@@ -111,7 +110,7 @@ def _rendered(template, **values):
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
-        "epochs": epochs_as_text,
+        "epochs": story.epochs_as_text,
         "typeset": typeset,
         "with_formulas": _with_formulas,
         "with_code": _with_code,

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from gan_tf.report.words import counted, listed, number
-
 LEVELS = {
     "alarm": "the run failed; start again with other settings",
     "advice": "nothing failed, but more training would help",
@@ -87,7 +85,7 @@ def divergence(run):
         f"The generator's loss is above 16 in {len(above)} of"
         f" {counted(len(run.history), 'epoch')}. In the published run (docs/results.md), it stays"
         " below 1.6.",
-        f"Start again in another folder with a lower {flag}: {number(rate / 10)} or less.",
+        f"Start again in another folder with a lower {flag}: {rate / 10:g} or less.",
         [row["epoch"] for row in above],
     )
 
@@ -113,7 +111,7 @@ def nothing_learnt(run):
         "The networks learn nothing",
         "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
         f" are never more than {gap:.3f} apart.",
-        f"Start again in another folder with a {flag} of {number(10 * rate)} or more.",
+        f"Start again in another folder with a {flag} of {10 * rate:g} or more.",
         [row["epoch"] for row in run.history],
     )
 
@@ -152,7 +150,7 @@ def imbalance(run):
         f"In the last {len(rows)} epochs, the discriminator {text}. D(x) − D(G(z)) is"
         f" {lead(rows[0]):.3f} in epoch {rows[0]['epoch']} and {lead(rows[-1]):.3f} in epoch"
         f" {rows[-1]['epoch']}.",
-        f"{_RESTART} with a {flag} {change} {number(rate)}.",
+        f"{_RESTART} with a {flag} {change} {rate:g}.",
         [row["epoch"] for row in rows],
     )
 
@@ -213,9 +211,7 @@ def missing_classes(run):
         )
     elif missing:
         title = "Some classes are missing"
-        text = (
-            f"less than {100 * threshold:.3g}% of the images belong to each of: {listed(missing)}"
-        )
+        text = f"fewer than {threshold:.1%} of the images belong to each of: {', '.join(missing)}"
     else:
         return None
     text = f"In epoch {row['epoch']}, {text}."
@@ -272,18 +268,23 @@ def loss_spikes(run):
     ]
     if not found:
         return None
-    epochs = listed([f"{row['epoch']} ({row['generator_loss']:.3f})" for row in found])
+    spikes = ["{generator_loss:.3f} in epoch {epoch}".format_map(row) for row in found]
     remedy = " A new run with --beta-1 0.5 may have none." * (run.config["beta_1"] > 0.5)
     return Finding(
         "loss_spikes",
         "note",
         "The generator's loss has spikes",
-        f"In epoch{'s' * (len(found) > 1)} {epochs}, the generator's loss is more than"
-        f" {threshold:.1%} above its median over the seven surrounding epochs.",
+        f"The generator's loss is more than {threshold:.1%} above its median over the seven"
+        f" surrounding epochs: {', '.join(spikes)}.",
         "Choose a snapshot from another epoch: images around a spike may be striped or torn"
         f" (docs/results.md).{remedy}",
         [row["epoch"] for row in found],
     )
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns a count with its noun: `1 image`, `2,000 images`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def lead(row) -> float:

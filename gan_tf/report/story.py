@@ -11,8 +11,7 @@ import textwrap
 from pathlib import Path
 
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
-from gan_tf.report.rules import FEW_EPOCHS, Finding, findings, lead, loss_spikes
-from gan_tf.report.words import counted, epochs_as_text
+from gan_tf.report.rules import FEW_EPOCHS, Finding, counted, findings, lead, loss_spikes
 from gan_tf.system.errors import flag
 
 _FEW_IMAGES = 1000  # a generator may copy so few; it did with the 64 of the ill run tiny_data_set
@@ -57,6 +56,15 @@ def as_dict(run) -> dict:
         "verdict": sentence,
         "findings": [finding._asdict() for finding in found],
     }
+
+
+def epochs_as_text(epochs) -> str:
+    """Returns epochs as text, with consecutive ones as a range: `epochs 21, 28, 42 to 43`."""
+    parts = []
+    for _, group in itertools.groupby(enumerate(epochs), lambda item: item[1] - item[0]):
+        stretch = [epoch for _, epoch in group]
+        parts.append(f"{stretch[0]} to {stretch[-1]}" if len(stretch) > 1 else f"{stretch[0]}")
+    return ("epoch " if len(epochs) == 1 else "epochs ") + ", ".join(parts)
 
 
 def paragraph(run) -> str:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from helpers import ILL_RUNS, ROOT
 
-from gan_tf.report import findings, read_run, story, words
+from gan_tf.report import findings, read_run, story
 
 
 def test_its_other_seed_is_sound(tmp_path):
@@ -37,6 +37,6 @@ def test_what_is_found_in_a_real_run(name, rules, level):
 
 
 def test_epochs_in_words():
-    assert words.epochs_as_text([7]) == "epoch 7"
-    assert words.epochs_as_text([21, 28, 42, 43]) == "epochs 21, 28, 42 to 43"
-    assert words.epochs_as_text([1, 2, 3]) == "epochs 1 to 3"
+    assert story.epochs_as_text([7]) == "epoch 7"
+    assert story.epochs_as_text([21, 28, 42, 43]) == "epochs 21, 28, 42 to 43"
+    assert story.epochs_as_text([1, 2, 3]) == "epochs 1 to 3"

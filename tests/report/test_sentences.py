@@ -61,7 +61,7 @@ def facts(run):
         factor = max(0.05, 4 * np.median(np.abs(g[1:] / g[:-1] - 1)))
         sevens = np.lib.stride_tricks.sliding_window_view(g, 7)
         above = np.flatnonzero(g[3:-3] > (1 + factor) * np.median(sevens, axis=1))
-        spikes = [f"{index + 4} ({g[index + 3]:.3f})" for index in above]
+        spikes = [f"{g[index + 3]:.3f} in epoch {index + 4}" for index in above]
     evaluated = run.evaluation[-1] if run.evaluation else {}
     unclaimed = evaluated.get("unclaimed_share", np.nan)
     names = GARMENTS if run.config["dataset"] == "fashion_mnist" else None
@@ -77,14 +77,6 @@ def facts(run):
 
 def counted(count, noun):
     return f"{count:,} {noun}" + "s" * (count != 1)
-
-
-def joined(words):
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def plural(words):
-    return "s" * (len(words) > 1)
 
 
 def says_all_settings(config, flags):
@@ -125,8 +117,8 @@ From one epoch to the next, one loss rises while the other falls in {opposite} o
 cases.
     if many
 
-In epoch{plural(spikes)} {joined(spikes)}, the generator's loss is more than {factor} above its
-median over the seven surrounding epochs.
+The generator's loss is more than {factor} above its median over the seven surrounding epochs:
+{", ".join(spikes)}.
     if many and spikes
 
 On average, D(x) is above D(G(z)) in {sum(gap > 0)} of {counted(epochs, "epoch")}.
@@ -160,7 +152,8 @@ In epoch {evaluated["epoch"]}, {unclaimed} of the images belong to no class: eac
 stranger than 99% of the test images.
     if unclaimed > 0.5
 
-In epoch {evaluated["epoch"]}, less than 1% of the images belong to each of: {joined(missing)}.
+In epoch {evaluated["epoch"]}, fewer than 1.0% of the images belong to each of:
+{", ".join(missing)}.
     if unclaimed <= 0.5
 
 {epochs} of {requested} epochs are done.
