@@ -10,6 +10,8 @@ import os
 import textwrap
 from pathlib import Path
 
+import numpy as np
+
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
 from gan_tf.report.rules import FEW_EPOCHS, Finding, counted, findings, lead, loss_spikes
 from gan_tf.system.errors import flag
@@ -97,7 +99,7 @@ def what_next(run) -> str:
         "Measure the quality of the images, which no loss shows (gan-tf evaluate).": (
             not run.evaluation and config["dataset"] in DATASETS
         ),
-        "See whether it copies its few training images (gan-tf neighbours).": (
+        "See whether the generator copies its few training images (gan-tf neighbours).": (
             run.training_images < _FEW_IMAGES
         ),
         "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved the"
@@ -145,16 +147,13 @@ def part_f(run) -> list[str]:
         for choose in (max, min)
     )
     losses += f" The generator's loss is highest in epoch {highest} and lowest in epoch {lowest}."
-    changes = [
-        [
-            after[f"{network}_loss"] - before[f"{network}_loss"]
-            for network in ("generator", "discriminator")
-        ]
-        for before, after in itertools.pairwise(rows)
-    ]
+    generator, discriminator = (
+        np.diff([row[f"{network}_loss"] for row in rows])
+        for network in ("generator", "discriminator")
+    )
     opposition = (
         "From one epoch to the next, one loss rises while the other falls in"
-        f" {sum(g * d < 0 for g, d in changes)} of {len(changes)} cases."
+        f" {np.sum(generator * discriminator < 0)} of {len(rows) - 1} cases."
     )
     spikes = loss_spikes(run)
     return [losses, opposition, *([spikes.text] if spikes else []), balance]
