@@ -111,7 +111,7 @@ def nothing_learnt(run):
         "The networks learn nothing",
         "The discriminator does not distinguish real from generated images: D(x) and D(G(z))"
         f" are never more than {gap:.3f} apart.",
-        f"Start again in another folder with a {flag} of {10 * rate:g} or more.",
+        f"Start again in another folder with a {flag} of {max(10 * rate, 1e-4):g}.",
         [row["epoch"] for row in run.history],
     )
 
