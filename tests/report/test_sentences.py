@@ -221,9 +221,10 @@ def check_advice(run, known, found):
     for words, condition in ADVICE.items():
         assert words not in advice or eval(condition, known), words
     for flag, words, rate in re.findall(r"--([\w-]+)-rate( \w+|:) ([\d.e-]+\d)", advice):
-        own, all_rates = known["rates"][flag], known["rates"].values()
-        expected = {":": max(all_rates) / 10, " of": max(10 * min(all_rates), 1e-4)}
-        assert float(rate) == pytest.approx(expected.get(words, own))
+        own, both = known["rates"][flag], known["rates"].values()
+        expected = {":": own / 10, " of": max(10 * own, 1e-4)}.get(words, own)
+        assert float(rate) == pytest.approx(expected)
+        assert own == {":": max(both), " of": min(both)}.get(words, own)
     again, resume = "tart again" in advice, "it resumes" in advice
     assert (again, resume) == (level == "alarm", level == "advice"), advice
     assert not again or len(found) == 1
