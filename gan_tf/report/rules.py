@@ -19,7 +19,7 @@ FEW_EPOCHS = 8  # fewer epochs make no curve: nothing is said about its shape
 _JUDGED_AFTER = 30_000  # images seen
 _VARIED_AFTER = 40_000  # images seen: a run on 1,200 synthetic images became varied after 31,200
 _OUTLINES_AFTER = 240_000  # images seen: epoch 4 of the published run, the first without blotches
-_RESTART = "If the latest epochs are no better, start again in another folder"
+_RESTART = "Unless these numbers are improving, start again in another folder"
 _GARMENTS = (
     *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
