@@ -92,7 +92,6 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
     Returns:
       List of (title, list of sentences).
     """
-    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     run = simulate(game, "simultaneous", start, step_x, step_y, steps)
     gradient_x, gradient_y = _gradients(game)
     saddle_point = [
@@ -158,7 +157,7 @@ def _descent_on_both(game, start, step_x, step_y, steps):
     # The second start is an exception if c = 0. Otherwise at most one of the two is.
     x, y = start[0] or 1.0, start[1] or 1.0
     measured = []
-    for begin in dict.fromkeys([start, (x, -y if game.c else 0.0)]):
+    for begin in dict.fromkeys([(*start,), (x, -y if game.c else 0.0)]):
         run = simulate(game, "descent_on_both", begin, step_x, step_y, steps)
         measured.append(f"{_end_of(run)}, where f = {game.value(*run.trajectory[-1]):.3g}")
     return [

@@ -90,7 +90,8 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
     Raises:
       UserError: an argument is out of range.
     """
-    require_known(dynamics)
+    if dynamics not in DYNAMICS:
+        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")
     point, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     trajectory = [point]
     for step in range(1, steps + 1):
@@ -113,9 +114,3 @@ def checked_arguments(start, step_x, step_y, steps):
     if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= steps <= MAX_STEPS:
         raise UserError(f"`steps`: give a whole number from 1 to {MAX_STEPS}")
     return (float(start[0]), float(start[1])), float(step_x), float(step_y), int(steps)
-
-
-def require_known(dynamics):
-    """Refuses a name that is not in DYNAMICS."""
-    if dynamics not in DYNAMICS:
-        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")

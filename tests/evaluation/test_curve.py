@@ -140,7 +140,7 @@ def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, refere
     assert (rows[0]["classifier"], rows[2]["classifier"]) == (None, references.classifier.id)
 
     before = run.evaluation_path.read_bytes()
-    with pytest.warns(UserWarning, match="is not changed: .* another number of images"):
+    with pytest.warns(UserWarning, match="is not changed: .* with this classifier and number of"):
         (other,) = evaluate_run(run_copy, COUNT + 1, data_dir=data_dir)
     assert other["images"] == COUNT + 1
     config, environment = run.read_config()
