@@ -77,7 +77,7 @@ def surface_figure(game, start, step_x, step_y, steps):
         ("simultaneous", "x descends, y ascends", {"color": "black", "marker": "o"}),
         ("descent_on_both", "plain descent on both", {"color": _VERMILION, "marker": "X"}),
     ):
-        path = minimax.simulate(game, dynamics, start, step_x, step_y, steps).trajectory
+        path = minimax.simulate(game, dynamics, start, step_x, step_y, steps)
         outside = np.flatnonzero(np.max(np.abs(path), axis=1) > reach)
         path = path[: outside[0]] if outside.size else path
         axes.plot(*path.T, floor, color=style["color"], linewidth=1.2, linestyle=":", zorder=0)
@@ -121,7 +121,7 @@ def paths_figure(game, start):
         step_x, step_y = part_x * limit, part_y * limit
         axes.contourf(x, y, surface, levels=levels, cmap="PuOr", alpha=0.45)
         axes.quiver(x[::6, ::6], y[::6, ::6], *field, color=_GREY, alpha=0.6, scale=19)
-        run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30).trajectory
+        run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30)
         axes.plot(*run.T, color="black", linewidth=0.8)
         points = axes.scatter(
             *run.T, c=np.arange(len(run)), cmap="viridis", vmin=0, vmax=30, s=22, zorder=3
@@ -149,7 +149,7 @@ def convergence_figure(game, start, step_x, step_y, steps):
     distances, upper = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1])
     lower = figure.add_subplot(grid[1, 1], sharex=upper)
     for dynamics in DYNAMICS:
-        run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30)).trajectory
+        run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30))
         rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
         distance = np.hypot(*run.T)
         step = np.flatnonzero(distance)  # a distance of 0 is not on a log scale
@@ -164,7 +164,7 @@ def convergence_figure(game, start, step_x, step_y, steps):
         distances.plot(step, distance[step], **style, linestyle="none", markevery=2, label=label)
     limit, flat = _common_limit(game), True
     for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, _GREY, "--")):
-        run = minimax.simulate(game, "simultaneous", start, size, size, 30).trajectory
+        run = minimax.simulate(game, "simultaneous", start, size, size, 30)
         value = game.value(*run.T)
         flat = flat and not value.any()
         line = {"color": colour, "linestyle": style}
@@ -236,8 +236,8 @@ def rotation_figure():
     for dynamics in ("simultaneous", "alternating"):
         run = minimax.simulate(BILINEAR_GAME, dynamics, (1, 0), step_size, step_size, 40)
         style = {**_STYLES[dynamics], "markersize": 4, "linewidth": 1, "label": dynamics}
-        plane.plot(*run.trajectory.T, **style)
-        distance.plot(np.hypot(*run.trajectory.T), **style)
+        plane.plot(*run.T, **style)
+        distance.plot(np.hypot(*run.T), **style)
     reach = 1.05 * max(np.abs(plane.get_xlim() + plane.get_ylim()))
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 200)] * 2)
     ellipse = x * x + y * y - step_size * x * y
@@ -276,7 +276,7 @@ def _convergence(game):
 
 def _rate_of_a_run(game, step_x, step_y):
     run = minimax.simulate(game, "simultaneous", (1.0, 0.7), step_x, step_y, 40)
-    return minimax.measured_rate(run.trajectory)
+    return minimax.measured_rate(run)
 
 
 def _sizes(step_x, step_y):

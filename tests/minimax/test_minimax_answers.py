@@ -185,13 +185,13 @@ def facts(game, start, step_x, step_y, steps):
             pattern = r"(\(.*?\)) the players are at (\(.*?\)) after (\d+) steps(.*)"
             begin, end, last, rest = re.fullmatch(pattern, text).groups()
             run = simulate(game, dynamics, eval(begin), step_x, step_y, steps)
-            x, y = run.trajectory[-1]
-            expected = ", and beyond 1e+30 one step later" if run.diverged_at else ""
+            x, y = run[-1]
+            expected = ", and beyond 1e+30 one step later" if len(run) <= steps else ""
             if dynamics == "descent_on_both":
                 expected += f", where f = {game.value(x, y):.3g}"
             assert eval(begin) == start or dynamics == "descent_on_both"
             found = (end, int(last) + 1, rest)
-            return found == (f"({x:.3g}, {y:.3g})", len(run.trajectory), expected)
+            return found == (f"({x:.3g}, {y:.3g})", len(run), expected)
 
         return accepts
 
@@ -200,7 +200,7 @@ def facts(game, start, step_x, step_y, steps):
         found = re.findall(r"(\S+) at step_(x = step_y|x|y) = ([^,]+)", text)
         for rate, players, size in found:
             run = simulate(game, "simultaneous", starts[players], float(size), float(size), 50)
-            assert float(rate) == pytest.approx(measured_rate(run.trajectory), abs=1e-4)
+            assert float(rate) == pytest.approx(measured_rate(run), abs=1e-4)
         return len(found) == 2 * len(limits)
 
     a, b, c, limits = game.a, game.b, game.c, step_size_limits(game)
