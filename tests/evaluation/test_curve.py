@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import EVALUATED, assert_same_outcome, contents, refusal, small
+from helpers import EVALUATED, contents, refusal, small
 from helpers import EVALUATED_COUNT as COUNT
 
 from gan_tf import TrainConfig, evaluate_run, evaluate_snapshot, load_snapshot
@@ -150,7 +150,9 @@ def test_no_row_is_lost_that_cannot_be_measured_again(run_copy, data_dir, refere
     assert run.evaluation_path.read_bytes() == before
 
 
-def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, in_process):
+def test_training_measures_its_epochs_and_resumes_its_table(
+    small_run, data_dir, tmp_path, in_process
+):
     run = RunDir(tmp_path / "run")
 
     def train(epochs):
@@ -186,6 +188,11 @@ def test_training_measures_its_epochs_and_resumes_its_table(data_dir, tmp_path, 
     again, second = run.read_evaluation()
     assert again == first and second["epoch"] == 2
     assert run.snapshot_epochs() == [1, 2]
+    plain = RunDir(small_run)  # the same training without evaluation, to the last bit
+    for row, expected in zip(run.read_history(), plain.read_history()):
+        for name in ("generator_loss", "discriminator_loss", "variety"):
+            assert row[name] == expected[name]
+    assert run.sample_paths()[2].read_bytes() == plain.sample_paths()[2].read_bytes()
 
 
 def test_the_best_epoch_is_the_best_one_with_a_snapshot(run_copy, in_process):
@@ -225,12 +232,3 @@ sys.addaudithook(kill)
     assert [row["epoch"] for row in run.read_evaluation()] == [1, 2]
     best = run.best_evaluated_epoch()
     assert run.best_kept_epoch() == best and run.snapshot_epochs() == sorted({best, 2})
-
-
-@pytest.mark.campaign
-def test_evaluating_while_training_changes_no_bit_of_it(small_run, data_dir, tmp_path, in_process):
-    measured = tmp_path / "run"
-    flags = ["--evaluate-every=1", f"--data-dir={data_dir}"]
-    assert in_process(*small(measured, *flags)).returncode == 0
-    assert len(RunDir(measured).read_evaluation()) == 3
-    assert_same_outcome(measured, small_run)
