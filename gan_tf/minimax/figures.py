@@ -12,7 +12,6 @@ from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
 from gan_tf.minimax.dynamics import SMALLEST_STEP, checked_arguments
 from gan_tf.minimax.games import formula, typeset
-from gan_tf.minimax.theory import verdict
 from gan_tf.system.files import check_name, written_whole
 
 # Okabe & Ito's colours can be told apart with every common kind of colour blindness.
@@ -128,8 +127,9 @@ def paths_figure(game, start):
         )
         axes.plot(*start, "s", color=_BLUE, markersize=9)
         axes.plot(0, 0, **_SADDLE_POINT)
-        rate = minimax.predicted_rate(game, "simultaneous", step_x, step_y)
-        axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate:.4g}: {verdict(rate)}", fontsize=9.5)
+        rate = f"{minimax.predicted_rate(game, 'simultaneous', step_x, step_y):.4g}"
+        verdict = "on the border" if rate == "1" else "diverges" if float(rate) > 1 else "converges"
+        axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate}: {verdict}", fontsize=9.5)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axes.set(xlabel="x (minimises f)", ylabel="y (maximises f)")
         axes.label_outer()

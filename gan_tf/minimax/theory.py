@@ -40,12 +40,6 @@ def predicted_rate(game, dynamics, step_x, step_y):
     return np.abs(np.linalg.eigvals(update_matrix(game, dynamics, step_x, step_y))).max(axis=-1)
 
 
-def verdict(rate):
-    """Returns in words what a rate means, going by the four digits that are printed beside it."""
-    shown = float(f"{rate:.4g}")
-    return "converges" if shown < 1 else "diverges" if shown > 1 else "on the border"
-
-
 def step_size_limits(game):
     """Returns the limits below which gradient descent/ascent converges from every start.
 
