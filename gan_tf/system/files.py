@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 import sys
 import warnings
@@ -27,6 +28,7 @@ def written_whole(path):
 
     Its content is flushed to the disk first. So after a kill or a power failure there is the old
     file or the new one, never a part of one. If the path is a symbolic link, its target is written.
+    The block may put a folder in place of the temporary file.
 
     Args:
       path: final path of the file; its folder is created if necessary.
@@ -49,7 +51,8 @@ def written_whole(path):
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     try:
         yield unfinished
-        sync(unfinished)
+        for written in [unfinished, *unfinished.rglob("*")]:
+            sync(written)
         os.replace(unfinished, path)
         sync(path.parent)
     except OSError as error:
@@ -57,6 +60,8 @@ def written_whole(path):
             raise disk_full(path) from error
         raise RunFailed(f"cannot write {path}: {error.strerror}") from error
     finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
         unfinished.unlink(missing_ok=True)
 
 
