@@ -284,12 +284,13 @@ def test_a_run_inside_its_pictures_resumes_under_any_name_of_the_folder(
     assert train(".", "run", 1).returncode == 0
     monkeypatch.chdir(tmp_path)
     os.rename("mine", "moved")
-    resumed = train("moved/", "moved/run", 2)
-    assert resumed.returncode == 0 and "moved/run: resuming after step 1" in resumed.stdout
     run = RunDir(tmp_path / "moved" / "run")
     history = run.read_history()
-    assert [row["step"] for row in history] == [1, 2]
+    assert [row["step"] for row in history] == [1]
+    resumed = train("moved/", "moved/run", 1)
+    assert resumed.returncode == 0 and resumed.stdout.startswith("moved/run is complete:\n")
+    assert run.read_history() == history
     shutil.copy("moved/a.png", "moved/b.bmp")
-    refused = train("./moved", run.path, 3)
+    refused = train("./moved", run.path, 2)
     assert refused.returncode == 2 and "--dataset ./moved are not those that" in refused.stderr
     assert run.read_history() == history
