@@ -508,11 +508,9 @@ def _add_output(parser, default, beside_source=False):
 
 def _refuse(reason, values):
     """Refuses flags that were given, by their names: another flag leaves them no meaning."""
-    given = [
-        flag(name) for name, value in values.items() if value is not None and value is not False
-    ]
+    given = [name for name, value in values.items() if value is not None and value is not False]
     if given:
-        raise UserError(f"{reason}: drop {', '.join(given)}")
+        raise UserError(f"{reason}: drop {', '.join(map(flag, given))}")
 
 
 def _whole_number(text):

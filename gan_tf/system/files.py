@@ -19,7 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota used up, `
 _DIGEST = hashlib.sha256().digest_size
 _LONGEST_NAME = 255 - 40  # bytes: the limit of all common file systems, less the temporary prefix
 # TensorFlow can write to a path with one of these, but reads it as a pattern and finds no file.
-_PATTERN_CHARACTERS = "[" if os.name == "nt" else "[\\"
+_PATTERN_CHARACTERS = {"["} if os.name == "nt" else {"[", "\\"}
 
 
 @contextlib.contextmanager
@@ -148,12 +148,11 @@ def check_name(path):
 def check_tensorflow_name(path):
     """Refuses a path that TensorFlow could write to but not read."""
     check_name(path)
-    for character in _PATTERN_CHARACTERS:
-        if character in os.fspath(path):
-            raise UserError(
-                f"the name {os.fspath(path)!a} contains {character}, which TensorFlow reads as part"
-                " of a pattern: choose another"
-            )
+    if found := {*os.fspath(path)} & _PATTERN_CHARACTERS:
+        raise UserError(
+            f"the name {os.fspath(path)!a} contains {' and '.join(sorted(found))}, which TensorFlow"
+            " reads as part of a pattern: choose another"
+        )
 
 
 def read_text(path, at_most: int = 10_000_000) -> str:
