@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,19 +140,12 @@ def test_04_a_run_without_checkpoints_is_refused(run_copy, in_process):
 def test_07_a_run_folder_that_cannot_be_written_is_refused_before_the_data_is_loaded(
     tmp_path, mount, in_process
 ):
-    (tmp_path / "file").write_text("mine")
     read_only = mount("size=1m,ro")
-    for folder in [tmp_path / "file", tmp_path / "file" / "below", read_only, read_only / "run"]:
-        before = contents(tmp_path)
-        message = refusal(
-            "train",
-            f"--run-dir={folder}",
-            f"--manual-dir={tmp_path / 'nowhere'}",  # where the data would be looked for
-            f"--data-dir={tmp_path / 'data'}",
-            run=in_process,
-        )
-        assert f"--run-dir {folder}" in message
-        assert contents(tmp_path) == before
+    for folder in [read_only, read_only / "run"]:
+        nowhere = f"--manual-dir={tmp_path / 'nowhere'}"  # where the data would be looked for
+        message = refusal("train", f"--run-dir={folder}", nowhere, run=in_process)
+        assert f"--run-dir {folder} cannot be used" in message
+    assert contents(tmp_path) == {Path("mounted"): None}
 
 
 def fill(path, keep_free=0):
