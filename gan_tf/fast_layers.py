@@ -80,17 +80,37 @@ def clone(model: tf.keras.Sequential, convert_layer) -> tf.keras.Sequential:
 class _Convolution:
     """The call of both convolutions, in a faster form where `choose_form` knows one."""
 
+    transposed = False
+
     def call(self, inputs):
-        form = _form_of(self, inputs)
+        form = self._form(inputs)
         if form is None:
             return super().call(inputs)
-        transposed = isinstance(self, Conv2DTranspose)
-        outputs = form(inputs, tf.convert_to_tensor(self.kernel), self.strides[0], transposed)
+        kernel = tf.convert_to_tensor(self.kernel)
+        outputs = form(inputs, kernel, self.strides[0], self.transposed)
         if self.use_bias:
             # In float32: TensorFlow sums a bias's bfloat16 gradient with errors of up to 16 %.
             bias = tf.cast(tf.convert_to_tensor(self.bias), tf.float32)
             outputs = tf.nn.bias_add(tf.cast(outputs, tf.float32), bias)
         return self.activation(tf.cast(outputs, self.compute_dtype))
+
+    def _form(self, inputs):
+        """Returns the function that computes the outputs, or None where Keras's layer does."""
+        stride, size = self.strides[0], inputs.shape[1]
+        supported = (
+            _has(self, _COMPUTED)
+            and inputs.dtype in _DTYPES
+            and self.strides == (stride, stride)
+            and self.kernel_size[0] == self.kernel_size[1]
+            and size is not None
+            and size == inputs.shape[2]
+            and (self.transposed or size % stride == 0)
+            and not tf.config.get_visible_devices("GPU")
+        )
+        if not supported:
+            return None
+        n = size if self.transposed else size // stride
+        return choose_form(inputs.shape[0], n, self.kernel.shape, stride)
 
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
@@ -101,6 +121,8 @@ class Conv2D(_Convolution, tf.keras.layers.Conv2D):
 @tf.keras.utils.register_keras_serializable("gan_tf")
 class Conv2DTranspose(_Convolution, tf.keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose`, faster."""
+
+    transposed = True
 
 
 @tf.keras.utils.register_keras_serializable("gan_tf")
@@ -281,26 +303,6 @@ def sub_pixel(images, kernel, stride, transposed):
 
 def _has(layer, settings):
     return all(getattr(layer, name, value) == value for name, value in settings.items())
-
-
-def _form_of(layer, inputs):
-    """Returns the faster form of a layer's call, or None where the Keras layer computes it."""
-    transposed, stride = isinstance(layer, Conv2DTranspose), layer.strides[0]
-    size = inputs.shape[1]
-    supported = (
-        _has(layer, _COMPUTED)
-        and inputs.dtype in _DTYPES
-        and layer.strides == (stride, stride)
-        and layer.kernel_size[0] == layer.kernel_size[1]
-        and size is not None
-        and size == inputs.shape[2]
-        and (transposed or size % stride == 0)
-        and not tf.config.get_visible_devices("GPU")
-    )
-    if not supported:
-        return None
-    n = size if transposed else size // stride
-    return choose_form(inputs.shape[0], n, layer.kernel.shape, stride)
 
 
 def choose_form(batch, n, kernel_shape, stride):

@@ -125,7 +125,7 @@ def test_the_console_command_the_module_and_the_scripts_are_the_same(in_process,
 
 MISTAKES = {  # in a folder with a run; the message of each
     "sample --run-dir=none": "--run-dir none holds no run",
-    "gif --run-dir=none": "no frames for a GIF: none/samples holds no",
+    "gif --run-dir=none": "none/samples holds no epoch_*.png yet",
     "draw --run-dir=run --epochs 1 10": "--epochs: run/samples holds no grid",
     "sample --training-noise --seed=0": "--training-noise has images of its own: drop --seed\n",
     "sample --count=1000000000000": "--count must be a whole number, from 1 to 1000000",

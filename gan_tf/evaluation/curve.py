@@ -10,7 +10,7 @@ from gan_tf.config import TrainConfig
 from gan_tf.evaluation.evaluate import (
     COUNT,
     check_numbers,
-    evaluate_generator,
+    evaluate_snapshot,
     load_references,
     with_data_folders,
 )
@@ -68,7 +68,7 @@ class QualityCurve:
           The numbers of the new row of evaluation.csv.
         """
         epoch, requested = snapshot.epoch, {*self.config.snapshot_epochs, self.config.epochs}
-        row = as_row(evaluate_generator(snapshot, self.references, COUNT))
+        row = as_row(evaluate_snapshot(snapshot, COUNT, references=self.references))
         self.rows = [*(row for row in self.rows if row["epoch"] < epoch), row]
         existing = {*self.run.snapshot_epochs(), epoch}
         best = best_epoch([row for row in self.rows if row["epoch"] in existing])
@@ -136,7 +136,7 @@ def evaluate_run(
         results = []
         for epoch in console.bar(epochs, "epochs"):
             snapshot = load_snapshot(run_dir, epoch, averaged)
-            results.append(evaluate_generator(snapshot, references, count, seed))
+            results.append(evaluate_snapshot(snapshot, count, seed, references=references))
         if not reason:
             for row in map(as_row, results):
                 rows[row["epoch"]] = rows.get(row["epoch"], {}) | row

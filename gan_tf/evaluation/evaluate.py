@@ -147,6 +147,7 @@ def evaluate_snapshot(
     data_dir=None,
     manual_dir=None,
     keep: float = 1.0,
+    references: References | None = None,
 ) -> dict:
     """Samples images from a generator and measures their quality.
 
@@ -156,6 +157,7 @@ def evaluate_snapshot(
       seed: seed of the noise, 0 to 2**32 - 1.
       data_dir, manual_dir: folders of the data, if they differ from the run's.
       keep: as for `Snapshot.sample`.
+      references: those of the data set; loaded if they are not given.
 
     Returns:
       As `evaluate`, and the `epoch`; if `keep` is below 1, also `keep` and how many images were
@@ -168,18 +170,11 @@ def evaluate_snapshot(
     keep = check_keep(keep)
     config = with_data_folders(snapshot.config, data_dir, manual_dir)
     snapshot = dataclasses.replace(snapshot, config=config)
-    references = load_references(config)
-    if keep == 1:
-        return evaluate_generator(snapshot, references, count, seed)
-    images, sampled = take(snapshot.batches(seed, keep), count)
-    result = evaluate(images, references, seed)
-    return {"epoch": snapshot.epoch, "keep": keep, "sampled": sampled, **result}
-
-
-def evaluate_generator(
-    snapshot: Snapshot, references: References, count: int = COUNT, seed: int = 0
-) -> dict:
-    """Does the same as `evaluate_snapshot` with `keep` 1, for references that exist already."""
+    references = references or load_references(config)
+    if keep < 1:
+        images, sampled = take(snapshot.batches(seed, keep), count)
+        result = evaluate(images, references, seed)
+        return {"epoch": snapshot.epoch, "keep": keep, "sampled": sampled, **result}
     result = evaluate(snapshot.sample(count, seed), references, seed)
     # The same variety as in history.csv, whatever the seed.
     return {"epoch": snapshot.epoch, **result, "variety": generator_variety(snapshot)}

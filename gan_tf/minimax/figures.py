@@ -95,7 +95,8 @@ def surface_figure(game, start, step_x, step_y, steps):
     )
     figure.suptitle(
         "Descent/ascent, and plain descent on both players, from the same start\n"
-        f"f = {typeset(formula(game))}\n{_sizes(step_x, step_y)}; dotted: seen from above",
+        f"f = {typeset(formula(game))}\na quarter of the step sizes, {_sizes(step_x, step_y)};"
+        " dotted: seen from above",
         fontsize=11,
     )
     return figure

@@ -1,6 +1,5 @@
 """The charts of a page: from numbers to the points of SVG lines, which the template draws."""
 
-import dataclasses
 import itertools
 import math
 from typing import NamedTuple
@@ -11,7 +10,6 @@ WIDTH, HEIGHT = 480, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 22, 14, 30  # margins of the axes
 LETTERS = "ABCDEFGH"  # the runs on one page
 _OUTLIER = 20  # times the usual value: a linear axis up to there would flatten all other lines
-_LOG_SHARE = 0.6  # height of the logarithmic part of an axis, relative to its linear part
 _LETTER_HEIGHT = 12  # of the run's letter at the end of a line
 _ROUND = {"steps": [1, 2, 5, 10], "min_n_ticks": 3}
 
@@ -64,8 +62,7 @@ _KINDS = (
 )
 
 
-@dataclasses.dataclass
-class Line:
+class Line(NamedTuple):
     """A line of a chart."""
 
     run: int  # index
@@ -73,7 +70,6 @@ class Line:
     label: str  # of the column
     style: str  # CSS classes
     segments: list[str]  # SVG points of each stretch without a missing value
-    end: tuple[float, float]  # place of the run's letter
 
 
 class Chart(NamedTuple):
@@ -83,6 +79,7 @@ class Chart(NamedTuple):
     caption: str
     alt: str
     lines: list[Line]
+    letters: list[tuple[float, float, str]]  # of the runs, at the ends of the lines
     levels: list[float]
     y_ticks: list[tuple[float, str]]
     x_ticks: list[tuple[float, str]]
@@ -94,14 +91,7 @@ def charts(runs) -> list[Chart]:
     There are none before the second epoch, as one point makes no curve.
     """
     last = max(run.last["epoch"] for run in runs)
-    if last == 1:
-        return []
-    return [chart for kind in _KINDS if (chart := _chart(kind, runs, last))]
-
-
-def x_of(epoch, last):
-    """Returns the horizontal place of an epoch."""
-    return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / max(last - 1, 1)
+    return [chart for kind in _KINDS if last > 1 and (chart := _chart(kind, runs, last))]
 
 
 def _chart(kind, runs, last):
@@ -119,79 +109,72 @@ def _chart(kind, runs, last):
         numbers = " and ".join(f"{level:.2f}" for level in levels)
         caption += f"; dashed grey: between two training images, {numbers}"
     values = [value for *_, by_epoch in found for value in by_epoch.values()]
-    y_of, y_ticks, cut = _vertical_axis(values, levels, kind.bounds)
-    if cut < math.inf:
-        caption += f"; logarithmic above {cut:g}"
-    lines, descriptions = [], []
+    y_of, y_ticks, note = _vertical_axis(values, levels, kind.bounds)
+
+    def x_of(epoch):
+        return LEFT + (WIDTH - LEFT - RIGHT) * (epoch - 1) / (last - 1)
+
+    lines, ends, descriptions = [], [], []
     for run, column, by_epoch in found:
-        label, name = kind.columns[column], kind.columns[column]
+        label = name = kind.columns[column]
         if len(runs) > 1:
             name = f"{LETTERS[run]}, {label}"
             style = f"run-{LETTERS[run]}" + " second" * (column != next(iter(kind.columns)))
         else:
             is_real = column.startswith(("discriminator", "real", "fcd_floor"))
             style = "discriminator" if is_real else "generator"
-        places = {epoch: (x_of(epoch, last), y_of(value)) for epoch, value in by_epoch.items()}
-        stretches = itertools.groupby(range(1, last + 1), places.__contains__)
+        places = {epoch: (x_of(epoch), y_of(value)) for epoch, value in by_epoch.items()}
         segments = [
             " ".join("{:.1f},{:.1f}".format(*places[epoch]) for epoch in epochs)
-            for has_values, epochs in stretches
+            for has_values, epochs in itertools.groupby(range(1, last + 1), places.__contains__)
             if has_values
         ]
-        lines.append(Line(run, column, label, style, segments, places[max(places)]))
+        lines.append(Line(run, column, label, style, segments))
+        ends.append((*places[max(places)], LETTERS[run]))
         values = [*by_epoch.values()]
         descriptions.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}")
-    _separate_letters(lines)
     x_ticks = {1, *map(int, MaxNLocator(6, integer=True, **_ROUND).tick_values(1, last))}
     return Chart(
         kind.title,
-        caption,
+        caption + note,
         f"{kind.title} over {last} epochs: " + "; ".join(descriptions),
         lines,
+        _separated(ends) if len(runs) > 1 else [],
         [y_of(level) for level in levels],
         [(y_of(tick), f"{tick:.4g}".replace("e+0", "e").replace("e+", "e")) for tick in y_ticks],
-        [(x_of(tick, last), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
+        [(x_of(tick), str(tick)) for tick in sorted(x_ticks) if 1 <= tick <= last],
     )
 
 
 def _vertical_axis(values, levels, bounds):
-    """Returns a function from a value to its vertical place, the ticks, and where logs begin.
+    """Returns a function from a value to its vertical place, the ticks, and a note.
 
-    Above the value `cut` the axis is logarithmic, if a run diverged; otherwise `cut` is infinite.
+    The axis is logarithmic if a run diverged.
     """
     usual = max(*levels, sorted(values)[len(values) // 4], 1e-9)
-    shown, cut = [*values, *levels, *bounds], math.inf
-    if len(bounds) < 2 and max(values) > _OUTLIER * usual:
-        shown, cut = [*shown, 0], float(f"{2 * usual:.0e}")
-    high = max(shown)
+    is_log = len(bounds) < 2 and max(values) > _OUTLIER * usual
+    floor = float(f"{usual / 1000:.0e}")
 
     def scale(value):
-        if value <= cut:
-            return value
-        return cut * (1 + _LOG_SHARE * math.log(value / cut) / math.log(high / cut))
+        return math.log10(max(value, floor)) if is_log else value
 
-    bottom, top = scale(min(shown)), scale(high)
-    margin = 0.06 * (top - bottom) or 0.1 * abs(top) or 0.1
-    bottom, top = bottom - margin, top + margin
+    shown = [scale(value) for value in (*values, *levels, *(() if is_log else bounds))]
+    margin = 0.06 * (max(shown) - min(shown)) or 0.1
+    bottom, top = min(shown) - margin, max(shown) + margin
 
     def y_of(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - scale(value)) / (top - bottom)
 
-    end = min(cut, top)  # of the linear part
-    ticks = MaxNLocator(5, **_ROUND).tick_values(bottom, end)
-    ticks = [tick for tick in ticks if bottom <= tick <= end]
-    if cut < math.inf:  # at most two powers of ten, well above the cut
-        first = math.ceil(math.log10(cut) + 0.2 * math.log10(high / cut))
-        powers = [10.0**exponent for exponent in range(first, math.floor(math.log10(high)) + 1)]
-        ticks += powers[:: math.ceil(len(powers) / 2) or 1]
-    return y_of, ticks, cut
+    ticks = MaxNLocator(5, integer=is_log, **_ROUND).tick_values(bottom, top)
+    ticks = [10.0**tick if is_log else tick for tick in ticks if bottom <= tick <= top]
+    return y_of, ticks, f"; logarithmic above {floor:g}" * is_log
 
 
-def _separate_letters(lines):
+def _separated(ends):
     """Moves the letters of lines that end together apart, so that each can be read."""
-    previous = (0, 0)
-    for line in sorted(lines, key=lambda line: line.end):
-        x, y = line.end
-        if x == previous[0]:
-            y = max(y, previous[1] + _LETTER_HEIGHT)
-        line.end = previous = (x, y)
+    letters = []
+    for x, y, letter in sorted(ends):
+        if letters and letters[-1][0] == x:
+            y = max(y, letters[-1][1] + _LETTER_HEIGHT)
+        letters.append((x, y, letter))
+    return letters

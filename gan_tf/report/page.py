@@ -15,16 +15,13 @@ from gan_tf import minimax
 from gan_tf.minimax import answers
 from gan_tf.minimax.games import typeset, unbroken
 from gan_tf.report import curves, live, story
-from gan_tf.report.rules import LEVELS, examined
+from gan_tf.report.rules import LEVELS, RULES, findings
 from gan_tf.report.runs import read_run
-from gan_tf.report.signals import epochs_as_text
 from gan_tf.run.images import make_grid
 from gan_tf.system.errors import UserError
 from gan_tf.system.files import written_whole
 
 _TEMPLATE = Path(__file__).with_name("template")
-_SCRIPTS = ("minimax.js", "generator.js", "epochs.js", "playground.js", "draw.js")
-_PART_1_SCRIPTS = ("minimax.js", "playground.js")
 _MOST_RUNS = 8
 _MOST_GRIDS = 300  # on a page, which stays below 5 MB
 
@@ -59,18 +56,8 @@ def write_report(run_dirs, output=None, live: bool = False) -> Path:
 
 
 def write_part_1(output) -> Path:
-    """Writes part 1 of the assignment, with its playground, as an HTML page of its own.
-
-    Args:
-      output: the file.
-
-    Returns:
-      The path of the page.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
-    return _write(output, _rendered("minimax.html.j2", _PART_1_SCRIPTS))
+    """Writes part 1 of the assignment, with its playground, as a page, and returns its path."""
+    return _write(output, _rendered("minimax.html.j2"))
 
 
 def page(runs, snapshot=None) -> str:
@@ -82,21 +69,20 @@ def page(runs, snapshot=None) -> str:
     """
     charts = curves.charts(runs)
     last = max(run.last["epoch"] for run in runs)
-    stride = -(-sum(len(run.grids) for run in runs) // _MOST_GRIDS)
+    stride = 1 + sum(len(run.grids) for run in runs) // (_MOST_GRIDS + 1)
     data = {
         "last": last,
-        "chartWidth": curves.WIDTH,
-        "epochX": [round(curves.x_of(epoch, last), 1) for epoch in range(1, last + 1)],
+        "axis": {"left": curves.LEFT, "right": curves.WIDTH - curves.RIGHT, "all": curves.WIDTH},
         "charts": [[(line.run, line.column) for line in chart.lines] for chart in charts],
-        "runs": [_sheet(run.grids, stride or 1) for run in runs],
-        "rows": [_rounded(run.history) for run in runs],
+        "runs": [_sheet(run.grids, stride) for run in runs],
+        "rows": [run.history for run in runs],
     }
     return _rendered(
         "page.html.j2",
-        _SCRIPTS,
         runs=runs,
-        health=[examined(run) for run in runs],
+        health=[findings(run) for run in runs],
         levels=LEVELS,
+        rules=[rule.__name__.replace("_", " ") for rule in RULES],
         differing=_differing(runs),
         charts=charts,
         axes=curves,
@@ -114,7 +100,7 @@ def _write(output, html):
     return Path(output)
 
 
-def _rendered(template, scripts, **values):
+def _rendered(template, **values):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -124,7 +110,7 @@ def _rendered(template, scripts, **values):
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
-        "epochs": epochs_as_text,
+        "epochs": story.epochs_as_text,
         "typeset": typeset,
         "with_formulas": _with_formulas,
         "with_code": _with_code,
@@ -132,16 +118,8 @@ def _rendered(template, scripts, **values):
         "picture": _data_uri,
         "hashed": _hash,
     }
-    style, *scripts = [
-        (_TEMPLATE / name).read_text(encoding="utf-8") for name in ("page.css", *scripts)
-    ]
     return environment.get_template(template).render(
-        style=Markup(style),
-        script=Markup("\n".join(scripts)),
-        story=story,
-        minimax=minimax,
-        answers=answers,
-        **values,
+        story=story, minimax=minimax, answers=answers, **values
     )
 
 
@@ -169,13 +147,6 @@ def _data_uri(pixels):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-
-
-def _rounded(rows):
-    return [
-        {name: float(f"{x:.8g}") if isinstance(x, float) else x for name, x in row.items()}
-        for row in rows
-    ]
 
 
 def _with_formulas(text):

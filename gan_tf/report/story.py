@@ -9,19 +9,11 @@ import itertools
 import os
 import textwrap
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from gan_tf.config import DATASETS, OWN_IMAGES, RECIPES, TrainConfig
-from gan_tf.report.rules import Finding, findings
-from gan_tf.report.signals import (
-    FEW_EPOCHS,
-    counted,
-    epochs_as_text,
-    lead,
-    listed,
-    number,
-    spikes,
-)
+from gan_tf.report.rules import FEW_EPOCHS, Finding, counted, findings, lead, loss_spikes
 from gan_tf.system.errors import flag
 
 _FEW_IMAGES = 1000  # a generator may copy so few; it did with the 64 of the ill run tiny_data_set
@@ -31,8 +23,6 @@ _NAMES = {
     "kmnist": "Kuzushiji-MNIST",
     "synthetic": "synthetic garments",
 }
-# Settings that the first sentence of a description states.
-_STATED = ("learning_rate", "discriminator_learning_rate", "seed", "dataset", "batch_size")
 
 
 def as_text(run) -> str:
@@ -70,27 +60,27 @@ def as_dict(run) -> dict:
     }
 
 
+def epochs_as_text(epochs) -> str:
+    """Returns epochs as text, with consecutive ones as a range: `epochs 21, 28, 42 to 43`."""
+    parts = []
+    for _, group in itertools.groupby(enumerate(epochs), lambda item: item[1] - item[0]):
+        stretch = [epoch for _, epoch in group]
+        parts.append(f"{stretch[0]} to {stretch[-1]}" if len(stretch) > 1 else f"{stretch[0]}")
+    return ("epoch " if len(epochs) == 1 else "epochs ") + ", ".join(parts)
+
+
 def paragraph(run) -> str:
     """Returns what was trained, on which images and for how long."""
-    config, last, environment = run.config, run.last, run.environment
-    rates = number(config["learning_rate"])
-    if config["discriminator_learning_rate"] not in (None, config["learning_rate"]):
-        rates += f" (discriminator: {number(config['discriminator_learning_rate'])})"
+    minutes = sum(row["seconds"] for row in run.history) / 60
     text = (
         f"This DCGAN was trained on {counted(run.training_images, 'image')} of"
-        f" {_data_set(config['dataset'])} for {counted(last['epoch'], 'epoch')}"
-        f" ({counted(last['step'], 'step')} with batches of"
-        f" {min(config['batch_size'], run.training_images)}), using Adam with a learning"
-        f" rate of {rates} and seed {config['seed']}."
+        f" {_data_set(run.config['dataset'])} for {counted(run.last['epoch'], 'epoch')}"
+        f" ({counted(run.last['step'], 'step')}). Settings that differ from the defaults:"
+        f" {', '.join(_changed_settings(run.config)) or 'none'}. The epochs took {minutes:,.1f}"
+        " minutes in total"
     )
-    if changed := _changed_settings(config):
-        text += f" Other settings that differ from the defaults: {', '.join(changed)}."
-    if config["ema_decay"]:
-        text += " The images come from a moving average of the generator's weights."
-    text += f" The epochs took {_duration(sum(row['seconds'] for row in run.history))} in total"
-    if processor := environment.get("processor"):
-        threads = environment.get("threads")
-        text += f" on {processor} with {threads} thread{'' if threads == 1 else 's'}"
+    if processor := run.environment.get("processor"):
+        text += f" on {processor} (threads: {run.environment.get('threads')})"
     return text + "."
 
 
@@ -105,25 +95,20 @@ def verdict(found: list[Finding]) -> tuple[str, str]:
 def what_next(run) -> str:
     """Returns what to try after a sound run."""
     config = run.config
-    ideas = []
-    if not run.evaluation and config["dataset"] in DATASETS:
-        ideas.append("Measure the quality of the images, which no loss shows (gan-tf evaluate).")
-    if run.training_images < _FEW_IMAGES:
-        ideas.append(
-            "Check whether the generator copies its few training images (gan-tf neighbours)."
-        )
-    if not _is_best(config):
-        ideas.append(
-            "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved"
-            " the distance to real images (docs/results.md)."
-        )
-    ideas.append(
+    ideas = {
+        "Measure the quality of the images, which no loss shows (gan-tf evaluate).": (
+            not run.evaluation and config["dataset"] in DATASETS
+        ),
+        "See whether the generator copies its few training images (gan-tf neighbours).": (
+            run.training_images < _FEW_IMAGES
+        ),
+        "Train with --recipe best in another --run-dir: on Fashion-MNIST, this more than halved the"
+        " distance to real images (docs/results.md).": not _is_best(config),
         f"Train with another seed (--seed {config['seed'] + 1}, in another --run-dir) and compare"
-        " the two runs (gan-tf report with both --run-dir), to see what is due to chance."
-    )
-    if config["batch_size"] == 64:
-        ideas.append("Compare batches of 16 or 32 (--batch-size).")
-    return " ".join(ideas)
+        " both (gan-tf report with both --run-dir), to see what is due to chance.": True,
+        "Compare batches of 16 or 32 (--batch-size).": config["batch_size"] == 64,
+    }
+    return " ".join(idea for idea, applies in ideas.items() if applies)
 
 
 def figures(run) -> list[tuple[str, str]]:
@@ -144,78 +129,34 @@ def figures(run) -> list[tuple[str, str]]:
 def part_f(run) -> list[str]:
     """Returns how the losses behaved, as paragraphs."""
     rows = run.history
-    first, last = rows[0], rows[-1]
-    text = (
-        f"In epoch {first['epoch']}, the generator's loss is {first['generator_loss']:.3f} and the"
-        f" discriminator's loss is {first['discriminator_loss']:.3f}"
+    losses = " ".join(
+        "In epoch {epoch}, the generator's loss is {generator_loss:.3f} nats and the"
+        " discriminator's loss is {discriminator_loss:.3f} nats.".format_map(row)
+        for row in rows[:: max(len(rows) - 1, 1)]  # the first and the last one
     )
-    if len(rows) > 1:
-        text += (
-            f"; in epoch {last['epoch']}, they are {last['generator_loss']:.3f} and"
-            f" {last['discriminator_loss']:.3f}"
-        )
-    text += " (in nats, averaged over the epoch)."
-    if len(rows) < FEW_EPOCHS:
-        text += f" With fewer than {FEW_EPOCHS} epochs, there is no curve to describe yet."
-        return [text, _who_is_ahead(rows)]
-    paragraphs = [text + _extremes(rows), _opposition(rows), spikes(rows)[1], _who_is_ahead(rows)]
-    return [paragraph for paragraph in paragraphs if paragraph]
-
-
-def _extremes(rows):
-    """Describes the extremes of the generator's loss that are not at an end, and its end."""
-    losses = [row["generator_loss"] for row in rows]
-    extremes = []
-    for name, extreme in (("highest", max), ("lowest", min)):
-        row = rows[losses.index(extreme(losses))]
-        if row is not rows[0] and row is not rows[-1]:
-            extremes.append(f"{name} in epoch {row['epoch']} ({row['generator_loss']:.3f})")
-            if name == "highest":
-                usual = median(row["generator_gradient_norm"] for row in rows)
-                extremes[-1] += (
-                    f" with a gradient norm of {row['generator_gradient_norm']:.3g} (median over"
-                    f" all epochs: {usual:.3g})"
-                )
-    text = f" The generator's loss is {listed(extremes)}." if extremes else ""
-    if abs(losses[-1] - losses[0]) < 0.03 * losses[0]:
-        text += (
-            " The generator's loss ends within 3% of where it started: compare the images of the"
-            " two epochs."
-        )
-    return text
-
-
-def _opposition(rows):
-    """Describes how often one loss rises while the other falls."""
-    opposite = sum(
-        (after["generator_loss"] - before["generator_loss"])
-        * (after["discriminator_loss"] - before["discriminator_loss"])
-        < 0
-        for before, after in itertools.pairwise(rows)
-    )
-    changes = len(rows) - 1
-    meaning = ": what one network gains, the other loses" if opposite >= 0.75 * changes else ""
-    return (
-        "From one epoch to the next, one loss rises while the other falls in"
-        f" {opposite} of {changes} cases{meaning}."
-    )
-
-
-def _who_is_ahead(rows):
-    """Describes in how many epochs the discriminator is ahead, and where by the most."""
-    widest, last = max(rows, key=lead), rows[-1]
     ahead = sum(lead(row) > 0 for row in rows)
-    often = {0: "no epoch", len(rows): "every epoch"}.get(ahead, f"{ahead} of {len(rows)} epochs")
-    where = (
-        f"; the gap is widest in epoch {widest['epoch']} ({widest['real_probability']:.3f} and"
-        f" {widest['fake_probability']:.3f})"
-        if ahead and widest is not last
-        else ""
+    balance = (
+        f"On average, D(x) is above D(G(z)) in {ahead} of {counted(len(rows), 'epoch')}. They are"
+        " furthest apart in epoch {epoch}: {real_probability:.3f} and {fake_probability:.3f}."
+    ).format_map(max(rows, key=lambda row: abs(lead(row))))
+    if len(rows) < FEW_EPOCHS:
+        losses += f" With fewer than {FEW_EPOCHS} epochs, there is no curve to describe yet."
+        return [losses, balance]
+    highest, lowest = (
+        "{epoch} ({generator_loss:.3f})".format_map(choose(rows, key=lambda r: r["generator_loss"]))
+        for choose in (max, min)
     )
-    return (
-        f"On average, D(x) is above D(G(z)) in {often}{where}. In epoch {last['epoch']}, they are"
-        f" {last['real_probability']:.3f} and {last['fake_probability']:.3f}."
+    losses += f" The generator's loss is highest in epoch {highest} and lowest in epoch {lowest}."
+    generator, discriminator = (
+        np.diff([row[f"{network}_loss"] for row in rows])
+        for network in ("generator", "discriminator")
     )
+    opposition = (
+        "From one epoch to the next, one loss rises while the other falls in"
+        f" {np.sum(generator * discriminator < 0)} of {len(rows) - 1} cases."
+    )
+    spikes = loss_spikes(run)
+    return [losses, opposition, *([spikes.text] if spikes else []), balance]
 
 
 def _data_set(name):
@@ -226,12 +167,13 @@ def _data_set(name):
 
 def _changed_settings(config):
     """Returns the flags that differ from the defaults; the best recipe by its name."""
-    flags, stated = [], {*_STATED}
-    if _is_best(config):
-        flags, stated = ["--recipe best"], stated | RECIPES["best"].keys()
+    best = RECIPES["best"] if _is_best(config) else {}
+    flags = ["--recipe best"] if best else []
     for field in dataclasses.fields(TrainConfig):
         name, value = field.name, config[field.name]
-        if field.metadata["decides_numbers"] and name not in stated and value != field.default:
+        if not field.metadata["decides_numbers"] or name == "dataset":
+            continue
+        if value != best.get(name, field.default):
             name = flag(name if value is not False else f"no_{name}")
             flags.append(name if isinstance(value, bool) else f"{name} {value}")
     return flags
@@ -239,11 +181,3 @@ def _changed_settings(config):
 
 def _is_best(config):
     return all(config[name] == value for name, value in RECIPES["best"].items())
-
-
-def _duration(seconds):
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -3,25 +3,19 @@
 import contextlib
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from gan_tf.config import GRID_COUNT, whole_number
-from gan_tf.run import images
+from gan_tf.run import images, plots
 from gan_tf.run.rundir import RunDir
 from gan_tf.system import files
 from gan_tf.system.errors import RunFailed, UserError, one_line
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure  # takes half a second to import
-
-_PLOTTED = (  # columns of history.csv
-    "generator_loss",
-    "discriminator_loss",
-    "generator_loss_std",
-    "discriminator_loss_std",
-)
+_PLOTTED = [  # columns of history.csv
+    f"{network}_loss{end}" for network in ("generator", "discriminator") for end in ("", "_std")
+]
 _LONGEST_MS = 655_350  # a GIF stores hundredths of a second in 16 bits
 
 
@@ -38,7 +32,7 @@ def write_training_images(run: RunDir, training_images):
         images.write_png(unfinished, grid)
 
 
-def plot_losses(run_dir) -> "Figure":
+def plot_losses(run_dir) -> Figure:
     """Plots the loss curves of a run, for a notebook or another program.
 
     Args:
@@ -47,8 +41,6 @@ def plot_losses(run_dir) -> "Figure":
     Raises:
       UserError: the folder holds no run, or its history.csv is damaged or empty.
     """
-    from gan_tf.run import plots
-
     run = RunDir(run_dir)
     config, _ = run.read_config()
     return plots.plot_loss_curves(_history(run), config.snapshot_epochs)
@@ -56,18 +48,14 @@ def plot_losses(run_dir) -> "Figure":
 
 def write_loss_curves(run: RunDir, marked_epochs):
     """Plots loss_curves.png from history.csv."""
-    from gan_tf.run import plots
-
     with run.writing(run.loss_curves_path) as unfinished:
-        plots.write_loss_curves(unfinished, _history(run), marked_epochs)
+        plots.write(unfinished, plots.plot_loss_curves, _history(run), marked_epochs)
 
 
 def write_quality(run: RunDir):
     """Plots quality.png from evaluation.csv."""
-    from gan_tf.run import plots
-
     with run.writing(run.quality_path) as unfinished:
-        plots.write_quality(unfinished, run.read_evaluation())
+        plots.write(unfinished, plots.plot_quality, run.read_evaluation())
 
 
 def write_epochs(run: RunDir, epochs):
@@ -78,9 +66,7 @@ def write_epochs(run: RunDir, epochs):
     panels = []
     if run.training_images_path.exists():
         panels.append(_captioned(run.training_images_path, "training images"))
-    paths = run.sample_paths()
-    if not paths:
-        raise UserError(f"nothing to show: {run.samples} holds no epoch_*.png yet")
+    paths = _grids(run)
     for epoch in sorted({*epochs} & {*paths} or {max(paths)}):
         panels.append(_captioned(paths[epoch], f"generated, epoch {epoch}"))
     with run.writing(run.epochs_path) as unfinished:
@@ -120,9 +106,7 @@ def write_gif(run: RunDir, output=None, frame_ms: int = 200, hold_ms: int = 2000
     """
     for name, value in [("frame_ms", frame_ms), ("hold_ms", hold_ms)]:
         whole_number(name, value, at_least=10, at_most=_LONGEST_MS)
-    paths = run.sample_paths()
-    if not paths:
-        raise UserError(f"no frames for a GIF: {run.samples} holds no epoch_*.png yet")
+    paths = _grids(run)
     frames = []
     for epoch, path in paths.items():
         frames.append(_captioned(path, f"epoch {epoch}"))
@@ -146,6 +130,13 @@ def _history(run):
     if history := run.read_history(columns=_PLOTTED):
         return history
     raise UserError(f"{run.history_path} holds no epoch yet")
+
+
+def _grids(run):
+    """Returns the path of each epoch's grid; there is at least one."""
+    if paths := run.sample_paths():
+        return paths
+    raise UserError(f"{run.samples} holds no epoch_*.png yet")
 
 
 def _captioned(path, text):

@@ -329,6 +329,14 @@ def test_bad_days_of_two_workers_change_no_bit(tmp_path, launcher):
             assert workers.error(1 - victim).endswith(f"from step {newest_step(folder)}")
         launcher.end()
     train(launcher, 2, *flags)
+
+    def losses(path):
+        return [
+            (row["epoch"], row["generator_loss"], row["discriminator_loss"])
+            for row in RunDir(path).read_history()
+        ]
+
+    assert losses(folder) == losses(undisturbed)
     expected = tensors(RunDir(undisturbed).checkpoint_path(32))
     for name, array in tensors(RunDir(folder).checkpoint_path(32)).items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)

@@ -11,7 +11,7 @@ from helpers import EVALUATED_COUNT as COUNT
 from gan_tf import TrainConfig, evaluate_run, evaluate_snapshot, load_snapshot
 from gan_tf.evaluation import curve as module
 from gan_tf.evaluation.curve import QualityCurve
-from gan_tf.evaluation.evaluate import as_text, evaluate_generator
+from gan_tf.evaluation.evaluate import as_text, evaluate
 from gan_tf.models import make_generator
 from gan_tf.noise import make_fixed_noise
 from gan_tf.report import read_run
@@ -26,7 +26,7 @@ def ranked(references):
     config = TrainConfig(dataset="synthetic")
     fixed_noise = make_fixed_noise(config.latent_dim, config.seed)
     snapshot = Snapshot(make_generator(config.latent_dim), fixed_noise, config, {}, None, "no run")
-    result = evaluate_generator(snapshot, references, COUNT)
+    result = evaluate(snapshot.sample(COUNT), references)
     return [
         dataclasses.replace(snapshot, environment=result | {"fcd": fcd})
         for fcd in (1.5, 2.5, 3.5, 4.5)
@@ -39,10 +39,10 @@ def make_curve(references, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "COUNT", COUNT)
     monkeypatch.setattr(module, "load_references", lambda _: references)
 
-    def known_result(snapshot, *_):
+    def known_result(snapshot, *_, **__):
         return snapshot.environment | {"epoch": snapshot.epoch}
 
-    monkeypatch.setattr(module, "evaluate_generator", known_result)
+    monkeypatch.setattr(module, "evaluate_snapshot", known_result)
 
     def make(**choices):
         config = TrainConfig(**{"epochs": 4, "snapshot_epochs": (4,)} | choices)

@@ -8,6 +8,8 @@
   const sheets = data.runs.map((run) => Object.assign(new Image(), { src: run.image }));
   let timer = null;
 
+  const within = (epoch) => Math.min(Math.max(epoch, 1), data.last);
+
   function drawGrid(canvas, epoch) {
     const index = Number(canvas.dataset.run);
     const run = data.runs[index];
@@ -44,10 +46,12 @@
 
   // Shows the latest value up to an epoch, and names the value's epoch if that is an earlier one.
   function showCurves(epoch) {
+    const { left, right } = data.axis;
+    const x = left + ((right - left) * (epoch - 1)) / (data.last - 1);
     document.querySelectorAll("[data-chart]").forEach((figure) => {
       const marker = figure.querySelector(".marker");
-      marker.setAttribute("x1", data.epochX[epoch - 1]);
-      marker.setAttribute("x2", data.epochX[epoch - 1]);
+      marker.setAttribute("x1", x);
+      marker.setAttribute("x2", x);
       const lines = [...data.charts[figure.dataset.chart]];
       figure.querySelectorAll(".values").forEach((item) => {
         const shown = lines.splice(0, item.dataset.lines);
@@ -63,7 +67,7 @@
   }
 
   function show(epoch) {
-    epoch = Math.min(Math.max(epoch, 1), data.last);
+    epoch = within(epoch);
     slider.value = epoch;
     slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
     document.getElementById("epoch-number").textContent = epoch;
@@ -104,22 +108,16 @@
   slider.addEventListener("input", () => { pause(); show(slider.valueAsNumber); });
   play.addEventListener("click", playOrPause);
   document.addEventListener("keydown", onKey);
-  compared?.addEventListener("change", () => show(slider.valueAsNumber));
-  document.querySelectorAll(".compare").forEach((button) =>
-    button.addEventListener("click", () => {
-      compared.value = button.dataset.epoch;
-      show(slider.valueAsNumber);
-    }));
+  compared?.addEventListener("input", () => show(slider.valueAsNumber));
   document.querySelectorAll("[data-chart] > svg").forEach((svg) => {
     const follow = (event) => {
       if (event.pointerType === "touch" && event.type === "pointermove") return;
       const box = svg.getBoundingClientRect();
-      const x = ((event.clientX - box.left) / box.width) * data.chartWidth;
-      const nearest = data.epochX.reduce(
-        (best, place, index) =>
-          Math.abs(place - x) < Math.abs(data.epochX[best] - x) ? index : best, 0);
-      if (event.type === "pointermove" && timer === null) showCurves(nearest + 1);
-      if (event.type === "pointerdown") { pause(); show(nearest + 1); }
+      const { left, right, all } = data.axis;
+      const x = ((event.clientX - box.left) / box.width) * all;
+      const nearest = within(1 + Math.round(((data.last - 1) * (x - left)) / (right - left)));
+      if (event.type === "pointermove" && timer === null) showCurves(nearest);
+      if (event.type === "pointerdown") { pause(); show(nearest); }
     };
     svg.addEventListener("pointermove", follow);
     svg.addEventListener("pointerdown", follow);
