@@ -69,9 +69,7 @@ ANY_DAMAGE = [truncate, flip_a_bit, replace_by_pipe, remove]
         *ANY_DAMAGE,
         lambda path: replace_by_pipe(path.with_suffix(".json")),
         lambda path: path.with_suffix(".json").write_text("[" * 100_000),
-        lambda path: path.with_suffix(".json").write_text("[1]"),
         lambda path: change_record(path, id="x/../../../victim/evil"),
-        lambda path: change_record(path, id=["x"]),
         lambda path: change_record(path, class_names=["bag"]),
         lambda path: change_record(path, test_accuracy=None),
     ],
@@ -114,7 +112,6 @@ def test_what_cannot_be_kept_is_computed_and_warned_of_once(tmp_path, monkeypatc
     "damage",
     [
         *ANY_DAMAGE,
-        lambda path: path.write_bytes(b""),
         lambda path: np.save(path, np.zeros([50, 64], np.float32)),
     ],
 )
