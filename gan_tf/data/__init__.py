@@ -1,6 +1,7 @@
 """Training images in memory, and batches of them as a pure function of (seed, epoch)."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,13 @@ def load_images(config: TrainConfig) -> np.ndarray:
         count = min(config.max_images or synthetic.COUNT, synthetic.COUNT)
         images = synthetic.synthetic_images(count, config.seed)
     elif config.has_image_folder:
+        try:
+            cache_dir = prepared_dir(config)
+        except UserError as error:  # the cache only saves time
+            warnings.warn(f"the pictures are converted again for every run: {error}")
+            cache_dir = None
         # Already inverted if necessary.
-        images = load_image_folder(config.dataset, config.invert, prepared_dir(config))
-        return images[: config.max_images]
+        return load_image_folder(config.dataset, config.invert, cache_dir)[: config.max_images]
     else:
         (images,) = tfds.read_split(tfds.prepare(config), "train", ["image"])
         images = images[: config.max_images]

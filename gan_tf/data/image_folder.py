@@ -39,7 +39,7 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
       folder: contains PNG, JPEG, GIF, BMP and WebP files, recognised by their content. Hidden files
         and the folders of runs are ignored; a folder that is linked several times is read once.
       invert: whether the pictures are dark on white; training images are light on black.
-      cache_dir: folder for a cache of the converted images, by the SHA-256 of their files.
+      cache_dir: folder for a cache of the converted images, by the SHA-256 of their files; or None.
 
     Returns:
       `[count, 28, 28, 1]` uint8 in [0, 255], sorted by SHA-256, so that no number of a run depends
@@ -49,9 +49,11 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
       UserError: the folder cannot be read, or contains no picture.
     """
     paths, left_out = _find_files(folder)
-    key = hashlib.sha256(repr((_CONVERSION, invert, os.path.realpath(folder))).encode())
-    cache_path = Path(cache_dir, f"pictures-{key.hexdigest()[:32]}")
-    cached = _read_cache(cache_path)
+    cache_path, cached = None, {}
+    if cache_dir is not None:
+        key = hashlib.sha256(repr((_CONVERSION, invert, os.path.realpath(folder))).encode())
+        cache_path = Path(cache_dir, f"pictures-{key.hexdigest()[:32]}")
+        cached = _read_cache(cache_path)
     images = {}  # by the SHA-256 of the file
     copies: collections.Counter[bytes] = collections.Counter()
     for path in console.bar(paths, "pictures"):
@@ -72,7 +74,7 @@ def load_image_folder(folder, invert: bool, cache_dir) -> np.ndarray:
         reasons += f", and {len(left_out) - _MAX_NAMED} more"
     if not images:
         raise UserError(f"`dataset` {folder} contains no picture ({reasons or 'it is empty'})")
-    if images.keys() != cached.keys():
+    if cache_path is not None and images.keys() != cached.keys():
         rows = b"".join(digest + image.tobytes() for digest, image in images.items())
         files.keep_checked(cache_path, rows)
     if left_out:

@@ -84,6 +84,12 @@ def test_a_cache_that_cannot_be_written_costs_time_only(pictures, tmp_path):
     (tmp_path / "cache").touch()  # where a folder should be
     with pytest.warns(UserWarning, match="cannot write to .*cache"):
         assert as_set(load(folder, tmp_path)) == as_set(arrays)
+    with pytest.warns(
+        UserWarning, match="converted again for every run: no home folder for ~nobody"
+    ):
+        images = load_images(TrainConfig(dataset=folder, data_dir="~nobody of this name/data"))
+    assert as_set(images) == as_set(arrays)
+    assert not (tmp_path / "~nobody of this name").exists()
 
 
 def test_what_cannot_be_read_for_a_moment_counts_again(pictures, tmp_path, monkeypatch):
