@@ -68,8 +68,8 @@ def _train_flags(parser):
 
 def _train(recipe, resume, overwrite, quiet, distribute, join_seconds, **choices):
     """Train the DCGAN, or resume a run that was stopped."""
-    if resume and recipe:
-        raise UserError("`resume` takes the recorded settings of the run: drop `recipe`")
+    if resume:
+        _refuse("`resume` takes the recorded settings of the run", {"recipe": recipe})
     choices = RECIPES[recipe or "homework"] | choices
     config = TrainConfig(**choices)
     run = RunDir(config.run_folder)
@@ -147,10 +147,9 @@ def _sample_flags(parser):
 
 def _sample(count, seed, training_noise, class_name, keep, format, output, **source):
     """Sample images from a trained generator."""
-    if training_noise and (count, seed, class_name, keep) != (None, None, None, 1):
-        raise UserError(
-            "--training-noise has images of its own: drop --count, --seed, --class, --keep"
-        )
+    if training_noise:
+        others = {"count": count, "seed": seed, "class": class_name, "keep": keep != 1}
+        _refuse("`training_noise` has images of its own", others)
     count = whole_number("count", 64 if count is None else count, 1, MOST_IMAGES)
     output, format = _output(output, _beside(source, "samples"), ["png", "npy"], format)
     snapshot = _load_snapshot(**source)
@@ -257,16 +256,15 @@ def _evaluate_flags(parser):
 
 def _evaluate(images, all_epochs, count, seed, keep, json, dataset, data_dir, manual_dir, **source):
     """Measure the quality of a generator's images."""
-    if images is None and dataset is not None:
-        raise UserError("a generator has a data set of its own: drop --dataset")
-    epoch, averaged = source["epoch"], source["averaged"]
-    is_default = (count, keep, epoch, averaged) == (None, 1, None, True)
-    if images is not None and (all_epochs or not is_default):
-        raise UserError(
-            "--images samples none: drop --all-epochs, --count, --epoch, --keep, --no-averaged"
-        )
-    if all_epochs and (source["pretrained"] or epoch is not None or keep != 1):
-        raise UserError("--all-epochs is for a run as a whole: drop --pretrained, --epoch, --keep")
+    averaged, others = source["averaged"], {"epoch": source["epoch"], "keep": keep != 1}
+    if images is None:
+        _refuse("a generator has a data set of its own", {"dataset": dataset})
+    else:
+        others |= {"all_epochs": all_epochs, "count": count, "no_averaged": not averaged}
+        _refuse("`images` samples none", others)
+    if all_epochs:
+        others["pretrained"] = source["pretrained"]
+        _refuse("`all_epochs` is for a run as a whole", others)
     import_tensorflow()
     from gan_tf.evaluation import curve, evaluate
 
@@ -328,8 +326,8 @@ def _report_flags(parser):
 def _report(run_dirs, output, live, text, json):
     """Make an HTML page of a run, or of several side by side."""
     run_dirs = run_dirs or [_DEFAULT_RUN_DIR]
-    if (text or json) and (output is not None or live):
-        raise UserError("--text and --json make no page: drop --output, --live")
+    if text or json:
+        _refuse("`text` and `json` make no page", {"output": output, "live": live})
     from gan_tf import report
 
     if text:
@@ -508,6 +506,13 @@ def _add_output(parser, default, beside_source=False):
     parser.add_argument("--output", metavar="FILE", help=f"default: {default}")
 
 
+def _refuse(reason, values):
+    """Refuses flags that were given, by their names: another flag leaves them no meaning."""
+    given = [name for name, value in values.items() if value is not None and value is not False]
+    if given:
+        raise UserError(f"{reason}: drop {', '.join(map(flag, given))}")
+
+
 def _whole_number(text):
     try:
         return int(text)
@@ -524,8 +529,8 @@ def _number(text):
 
 
 def _load_snapshot(run_dir, pretrained, epoch, averaged):
-    if pretrained and epoch is not None:
-        raise UserError("--pretrained has an epoch of its own: drop --epoch")
+    if pretrained:
+        _refuse("`pretrained` has an epoch of its own", {"epoch": epoch})
     import_tensorflow()
     from gan_tf.snapshots import load_pretrained, load_snapshot
 

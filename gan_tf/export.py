@@ -8,7 +8,6 @@ import inspect
 import io
 import json
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -46,11 +45,17 @@ def export_generator(snapshot, path, format: str | None = None) -> Path:
       UserError: an argument is invalid, or a file is in the way; nothing was written.
       RunFailed: the disk is full; nothing was written.
     """
+    from tensorflow.errors import OpError
+
+    from gan_tf.run.checkpoints import write_failure
+
     format = check_export(path, format)
-    path = Path(path)
-    whole = _folder_written_whole if format == "saved-model" else files.written_whole
-    with files.written_whole(note_path(path)) as unfinished_note, whole(path) as unfinished:
-        _write(unfinished, snapshot, format)
+    path, note = Path(path), note_path(path)
+    with files.written_whole(note) as unfinished_note, files.written_whole(path) as unfinished:
+        try:
+            _write(unfinished, snapshot, format)
+        except OpError as error:
+            raise write_failure(path, error) from error
         record = {
             "gan_tf": __version__,
             "origin": snapshot.origin,
@@ -91,13 +96,10 @@ def check_export(path, format: str | None = None) -> str:
         if os.path.lexists(path):
             raise UserError(f"{path} exists: choose a new folder for `format` saved-model")
     note = note_path(path)
-    check_output(path)
-    check_output(note)
-    if note.exists() and not _is_note(note):
-        raise UserError(
-            f"{note} would be replaced by the note of this export, but is a file of yours: choose"
-            " another `output`"
-        )
+    for file in path, note:
+        check_output(file)
+        if file.exists() and not _is_note(note):
+            raise UserError(f"{file} exists, and is not of an export: choose another `output`")
     return format
 
 
@@ -126,6 +128,8 @@ def _write(path, snapshot, format):
         return
     if format == "onnx":
         generator(np.zeros([1, *generator.input_shape[1:]], np.float32))  # Keras requires a call
+    if format == "saved-model":
+        path.unlink()  # it becomes a folder
     with contextlib.redirect_stdout(io.StringIO()):  # Keras prints a description
         generator.export(path, format="onnx" if format == "onnx" else "tf_saved_model")
 
@@ -168,24 +172,6 @@ def _without_defaults(class_name, config):
         if not name.endswith("_initializer")
         and not (name in arguments and value == arguments[name].default)
     }
-
-
-@contextlib.contextmanager
-def _folder_written_whole(path):
-    """Yields the path for a temporary folder, and renames it when the block ends without error."""
-    from tensorflow.errors import OpError
-
-    from gan_tf.run.checkpoints import write_failure
-
-    try:
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
-            unfinished = Path(folder, path.name)
-            yield unfinished
-            for written in unfinished.rglob("*"):
-                files.sync(written)
-            os.rename(unfinished, path)
-    except (OpError, OSError) as error:
-        raise write_failure(path, error) from error
 
 
 def _hashes(path):

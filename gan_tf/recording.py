@@ -232,7 +232,7 @@ class Record(SilentRecord):
         """Starts a new run in place of the one in the folder, which stays whole until then."""
         self.run.prepare()
         try:
-            checkpoints.save_new(self.checkpoint, self.run)
+            checkpoints.write(self.checkpoint, self.run, self.run.new_checkpoint_path)
             self.run.write_config(self.config, self.environment, self.run.new_config_path)
         except BaseException:
             self.run.remove_unfinished()

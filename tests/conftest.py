@@ -113,7 +113,7 @@ def _evaluated_data(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, number in EVALUATED.items():
             patch.setattr(name, number)
-        train_classifier(config, classifier_path(config), epochs=8)
+        train_classifier(config, classifier_path(config), epochs=3)
         return config.data_dir, load_references(config)
 
 

@@ -11,21 +11,21 @@ import pytest
 from helpers import contents
 
 from gan_tf import UserError, export_generator, load_pretrained, load_snapshot
+from gan_tf.export import note_path
 from gan_tf.run import images
 
-# Programs without gan_tf, which read noise and write images.
-READERS = {
-    "keras": "model = tf.keras.models.load_model(path, safe_mode=True)",
-    "saved-model": "loaded = tf.saved_model.load(path); model = loaded.serve",
-}
+# A program without gan_tf, which reads noise and writes images.
 READER = """
 import sys
 import numpy as np
 sys.modules["gan_tf"] = None  # any import of it fails
 import tensorflow as tf
-path, folder = sys.argv[1:]
-{load}
-np.save(folder + "/images.npy", np.asarray(model(np.load(folder + "/noise.npy"))))
+folder = sys.argv[1]
+noise = np.load(folder + "/noise.npy")
+model = tf.keras.models.load_model(folder + "/g.keras", safe_mode=True)
+loaded = tf.saved_model.load(folder + "/g")
+np.save(folder + "/of_keras.npy", model(noise))
+np.save(folder + "/of_saved_model.npy", loaded.serve(noise))
 """
 
 
@@ -37,21 +37,6 @@ without_tf2onnx = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def snapshot(small_run):
     return load_snapshot(small_run, epoch=2)
-
-
-@pytest.mark.parametrize(
-    "format, name",
-    [("keras", "g.keras"), pytest.param("saved-model", "g", marks=pytest.mark.campaign)],
-)
-def test_another_program_generates_the_same_images(snapshot, tmp_path, format, name):
-    path = export_generator(snapshot, tmp_path / name, format)
-    np.save(tmp_path / "noise.npy", snapshot.fixed_noise.numpy(), allow_pickle=False)
-    program = READER.format(load=READERS[format])
-    arguments = [sys.executable, "-c", program, path, tmp_path]
-    finished = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    samples = np.load(tmp_path / "images.npy", allow_pickle=False)
-    np.testing.assert_allclose(samples, snapshot.sample_training_noise(), atol=1e-5)
 
 
 @pytest.mark.campaign
@@ -73,29 +58,30 @@ def difference(samples, others):
 def test_arrays_generate_the_images_of_their_run_within_one_grey_level(
     small_run, snapshot, tmp_path
 ):
-    alone = load_pretrained(export_generator(snapshot, tmp_path / "small.npz", "npz"))
-    assert difference(alone.sample(300, seed=4), snapshot.sample(300, seed=4)) <= 1
+    path = export_generator(snapshot, tmp_path / "small.npz", "npz")
+    alone = load_pretrained(path)
+    samples = alone.sample(300, seed=4)
+    assert difference(samples, snapshot.sample(300, seed=4)) <= 1
     assert difference(alone.sample_training_noise(), snapshot.sample_training_noise()) <= 1
-    other_epoch = load_snapshot(small_run, epoch=3).sample(300, seed=4)
-    assert difference(alone.sample(300, seed=4), other_epoch) > 1
+    assert difference(samples, load_snapshot(small_run, epoch=3).sample(300, seed=4)) > 1
     assert alone.config == snapshot.config and alone.epoch == 2
+    os.replace(note_path(path), path.with_suffix(".json"))  # its name in version 2.0
+    np.testing.assert_array_equal(load_pretrained(path).sample(300, seed=4), samples)
 
 
-def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
-    small_run, tmp_path, in_process
+def test_exports_of_the_command_have_notes_and_other_programs_load_them(
+    small_run, snapshot, tmp_path, in_process
 ):
-    """Several exports with the same name, and a note with the name of version 2.0."""
     of_run = json.loads((small_run / "config.json").read_text())
+    folder = tmp_path / "new"
     for name, flags in {"g.npz": [], "g.keras": [], "g": ["--format=saved-model"]}.items():
-        path = tmp_path / "new" / name
+        path = folder / name
+        arguments = ["export", "--epoch=2", f"--run-dir={small_run}", f"--output={path}", *flags]
         for _ in range(2 if name == "g.npz" else 1):  # a file may be exported again
-            finished = in_process(
-                *["export", "--epoch=2", f"--run-dir={small_run}", f"--output={path}", *flags]
-            )
+            finished = in_process(*arguments)
             assert (finished.returncode, finished.stderr) == (0, "")
             assert finished.stdout == f"{path}: the generator of epoch 2\n"
-    for path in (tmp_path / "new" / "g.npz", tmp_path / "new" / "g.keras", tmp_path / "new" / "g"):
-        note = json.loads(path.with_name(f"{path.name}.json").read_text())
+        note = json.loads(note_path(path).read_text())
         assert (note["epoch"], note["config"]) == (2, of_run["config"])
         assert note["environment"] == of_run["environment"]
         hashes = note["sha256"]
@@ -103,10 +89,17 @@ def test_the_command_exports_in_the_format_of_the_suffix_with_a_note(
         assert len(files) >= (1 if path.is_file() else 4)
         for file, expected in files.items():
             assert hashlib.sha256(file.read_bytes()).hexdigest() == expected
-    path = tmp_path / "new" / "g.npz"
-    expected = load_pretrained(path).sample(2)
-    os.replace(f"{path}.json", path.with_suffix(".json"))
-    np.testing.assert_array_equal(load_pretrained(path).sample(2), expected)
+    assert {path.name for path in folder.iterdir()} == {
+        *("g.npz", "g.keras", "g", "g.npz.json", "g.keras.json", "g.json")
+    }
+
+    np.save(folder / "noise.npy", snapshot.fixed_noise.numpy(), allow_pickle=False)
+    arguments = [sys.executable, "-c", READER, folder]
+    finished = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    for name in "of_keras.npy", "of_saved_model.npy":
+        samples = np.load(folder / name, allow_pickle=False)
+        np.testing.assert_allclose(samples, snapshot.sample_training_noise(), atol=1e-5)
 
 
 def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path):
@@ -129,8 +122,9 @@ def test_a_keras_file_holds_only_what_the_first_keras_3_knows(snapshot, tmp_path
         ("taken", "saved-model", "taken exists: choose a new folder"),
         ("g.pb", "tensorrt", "`format` must be one of keras, saved-model, npz, onnx"),
         ("a[b]", "saved-model", "pattern"),
-        ("mine.npz", None, "mine.npz.json would be replaced by the note .* is a file of yours"),
-        ("pipe.npz", None, "pipe.npz.json is a folder"),
+        ("mine.npz", None, "mine.npz.json exists, and is not of an export: choose another"),
+        ("mine.keras", None, "mine.keras exists, and is not of an export: choose another"),
+        ("folder.npz", None, "folder.npz.json is a folder"),
         ("s" * 214, "saved-model", "more than 215 bytes"),
         pytest.param("g.onnx", None, "pip install tf2onnx", marks=without_tf2onnx),
     ],
@@ -139,8 +133,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     snapshot, tmp_path, name, format, message
 ):
     (tmp_path / "taken").mkdir()
-    (tmp_path / "pipe.npz.json").mkdir()
+    (tmp_path / "folder.npz.json").mkdir()
     (tmp_path / "mine.npz.json").write_text('{"mine": 1}')
+    (tmp_path / "mine.keras").write_text("mine")
     before = contents(tmp_path)
     with pytest.raises(UserError, match=message):
         export_generator(snapshot, tmp_path / name, format)

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 
 import numpy as np
@@ -21,14 +20,9 @@ from gan_tf.run.rundir import RunDir
 
 def test_a_run_leaves_all_results_of_the_assignment(small_run):
     run = RunDir(small_run)
-    history = run.read_history()
-    assert [row["epoch"] for row in history] == [1, 2, 3]
+    history = run.read_history(columns=[*METRICS, "generator_loss_std", "discriminator_loss_std"])
     assert [row["step"] for row in history] == [SMALL_STEPS * epoch for epoch in (1, 2, 3)]
-    with open(run.history_path, newline="") as file:
-        header = next(csv.reader(file))
-    for name in [*METRICS, "generator_loss_std", "discriminator_loss_std"]:
-        assert name in header
-        assert all(np.isfinite(row[name]) for row in history)
+    assert all(np.isfinite([*row.values()]).all() for row in history)
     for row in history:
         assert row["images_per_second"] == pytest.approx(SMALL_IMAGES / row["seconds"])
     assert list(run.sample_paths()) == [1, 2, 3]
@@ -37,11 +31,7 @@ def test_a_run_leaves_all_results_of_the_assignment(small_run):
     for path in [run.gif_path, run.epochs_path, run.training_images_path]:
         assert path.stat().st_size > 1_000
     assert len(list(small_run.glob("events.out.tfevents.*"))) == 1
-    assert sorted(path.name for path in run.checkpoints.glob("*.index")) == [
-        "ckpt-10.index",
-        "ckpt-15.index",
-    ]
-    assert not list(small_run.rglob("*unfinished*"))
+    assert run.checkpoint_steps() == [3 * SMALL_STEPS, 2 * SMALL_STEPS]
     files = {path for path in small_run.rglob("*") if path.is_file()}
     assert files == {*run.own_files(), small_run / LOCK}
 
@@ -120,9 +110,7 @@ def test_images_that_are_changed_while_they_are_trained_on_stay_as_they_are_reco
     [
         np.zeros([64, 28, 28], np.float32),
         np.zeros([64, 32, 32], np.uint8),
-        np.zeros([64, 28, 28, 3], np.uint8),
         np.zeros([0, 28, 28], np.uint8),
-        np.zeros([28, 28], np.uint8),
         [[[0]], [[0, 0]]],
     ],
 )

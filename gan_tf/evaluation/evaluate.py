@@ -234,6 +234,8 @@ def read_images(path) -> np.ndarray:
                 raise ValueError(f"it contains {len(array.files)} arrays")
             array = array[array.files[0]]
         array = np.asanyarray(array)
+    except FileNotFoundError:
+        raise UserError(f"`images` {path}: there is no such file") from None
     except Exception as error:  # a foreign file may raise anything
         raise UserError(f"`images` {path} is not one NumPy array ({one_line(error)})") from error
     has_type = array.dtype == np.uint8 or array.dtype.kind == "f"
@@ -246,6 +248,8 @@ def read_images(path) -> np.ndarray:
         raise UserError(f"`images` {path} contains {len(array)} images, but must have {MIN_COUNT}")
     array = array.reshape(-1, 28, 28, 1)
     lowest, highest = float(array.min()), float(array.max())
+    if np.isnan(lowest):
+        raise UserError(f"`images` {path} contains NaN")
     if array.dtype == np.uint8 and highest > 1:
         return data.scaled(np.asarray(array))
     if array.dtype.kind == "f" and -1.001 <= lowest < 0 and highest <= 1.001:

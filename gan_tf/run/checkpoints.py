@@ -22,17 +22,9 @@ def save(checkpoint: tf.train.Checkpoint, run: RunDir, step: int):
     A checkpoint of a later step exists only if it could not be read. It stays until it is replaced.
     Raises RunFailed if the disk is full, or the run no longer belongs to this process.
     """
-    run.check_held()
-    _write(checkpoint, run.checkpoint_path(step))
+    write(checkpoint, run, run.checkpoint_path(step))
     for old in [other for other in run.checkpoint_steps() if other <= step][_KEPT:]:
-        for path in _files(run.checkpoint_path(old)):
-            path.unlink()
-
-
-def save_new(checkpoint: tf.train.Checkpoint, run: RunDir):
-    """Writes the first checkpoint of a run that is about to replace the one in the folder."""
-    run.check_held()
-    _write(checkpoint, run.new_checkpoint_path)
+        _remove(run, run.checkpoint_path(old))
 
 
 def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
@@ -77,16 +69,13 @@ def restore_newest(checkpoint: tf.train.Checkpoint, run: RunDir) -> int | None:
 
 def save_snapshot(run: RunDir, epoch: int, generators: dict, fixed_noise: tf.Variable):
     """Writes the generator, its average if there is one, and the fixed noise of the run's grids."""
-    run.check_held()
     snapshot = tf.train.Checkpoint(**generators, fixed_noise=fixed_noise)
-    _write(snapshot, run.snapshot_path(epoch))
+    write(snapshot, run, run.snapshot_path(epoch))
 
 
 def remove_snapshot(run: RunDir, epoch: int):
     """Removes the snapshot of an epoch."""
-    run.check_held()
-    for path in _files(run.snapshot_path(epoch)):
-        path.unlink()
+    _remove(run, run.snapshot_path(epoch))
 
 
 def restore_snapshot(path, generators: dict, fixed_noise: tf.Variable):
@@ -120,7 +109,12 @@ def _is_whole(path):
     return True
 
 
-def _write(checkpoint, path):
+def write(checkpoint: tf.train.Checkpoint, run: RunDir, path):
+    """Writes a checkpoint to the disk, under a path prefix in the run's folder.
+
+    Raises RunFailed if the disk is full, or the run no longer belongs to this process.
+    """
+    run.check_held()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write(str(path))  # under a temporary name, then put in place
@@ -148,6 +142,12 @@ def _size(checkpoint):
     names = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
     parts = [getattr(checkpoint, name) for name in names if hasattr(checkpoint, name)]
     return sum(4 * math.prod(variable.shape) for part in parts for variable in part.variables)
+
+
+def _remove(run, path):
+    run.check_held()
+    for file in _files(path):
+        file.unlink()
 
 
 def _files(path: Path):

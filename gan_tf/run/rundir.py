@@ -24,8 +24,8 @@ FORMAT = 2
 _NEW = ".gan_tf.new"  # name of a new run's files until it takes the place of an old run
 
 
-class _OtherFormat(UserError):
-    """A config.json in a format that this version does not know."""
+class _OtherVersion(UserError):
+    """A config.json holds what this version does not know."""
 
 
 class RunDir:
@@ -93,12 +93,10 @@ class RunDir:
         try:
             created = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise UserError(
-                f"`run_dir` {self.path} is a file or a broken link: choose another"
-            ) from None
         except OSError as error:
-            raise UserError(f"`run_dir` {self.path} cannot be used: {error.strerror}") from error
+            raise UserError(
+                f"`run_dir` {self.path} cannot be used as a folder: {error.strerror}"
+            ) from error
         try:
             with FolderLock(self.path) as self._lock:
                 yield
@@ -168,7 +166,7 @@ class RunDir:
     def check_replaceable(self):
         """Refuses to replace anything but a run of gan_tf, of any version."""
         if os.path.lexists(self.config_path):
-            with contextlib.suppress(_OtherFormat):
+            with contextlib.suppress(_OtherVersion):
                 self.read_config()
         else:
             self._check_empty()
@@ -198,32 +196,36 @@ class RunDir:
 
     # --------------------------------------------------------------------------------- config.json
 
-    def check(self, config: TrainConfig):
-        """Refuses to resume a run that was started with other settings, and names both values."""
+    def check(self, config: TrainConfig) -> TrainConfig | None:
+        """Returns the recorded settings, or None if there is no run yet.
+
+        Raises UserError if the run was started with other settings, and names both values.
+        """
         if not os.path.lexists(self.config_path):
             self._check_empty()
-            return
+            return None
         recorded, _ = self.read_config()
         differing = config.differences(recorded)
-        if config.epochs < recorded.epochs:
-            history = self.read_history()
-            last_step = history[-1]["step"] if history else 0
-            is_in_mid_epoch = max(self.checkpoint_steps(), default=0) > last_step
-            epochs = len(history) + is_in_mid_epoch
-            if config.epochs < epochs:
-                differing.append(
-                    f"`epochs` is {config.epochs}, and {epochs} are started or complete"
-                )
+        history = self.read_history()
+        last_step = history[-1]["step"] if history else 0
+        is_in_mid_epoch = max(self.checkpoint_steps(), default=0) > last_step
+        epochs = len(history) + is_in_mid_epoch
+        if config.epochs < epochs:
+            differing.append(f"`epochs` is {config.epochs}, and {epochs} are started or complete")
         if differing:
-            resuming = f"gan-tf train --resume --run-dir {shlex.quote(str(self.path))}"
-            if config.epochs > recorded.epochs:
-                resuming += f" --epochs {config.epochs}"
-            if recorded.dataset.startswith(OWN_IMAGES):
-                resuming = "its own images and settings"
+            resuming = "resume it with its own images and settings"
+            if not recorded.dataset.startswith(OWN_IMAGES):
+                names = ", ".join(text.split()[0] for text in differing)
+                more = f" --epochs {config.epochs}" if config.epochs > recorded.epochs else ""
+                resuming = (
+                    f"resume it without {names}: gan-tf train --resume --run-dir"
+                    f" {shlex.quote(str(self.path))}{more}"
+                )
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing)}):"
-                f" resume it with {resuming}, or choose another `run_dir`"
+                f" choose another `run_dir`, or {resuming}"
             )
+        return recorded
 
     def _check_empty(self):
         if names := ", ".join(path.name for path in self.own_files()[:3]):
@@ -236,9 +238,8 @@ class RunDir:
         """Returns whether this config has nothing left to compute; also checks it, as `check`."""
         if not os.path.exists(self.config_path):  # unlike Path.exists, this never raises
             return False
-        self.check(config)
-        recorded, _ = self.read_config()
-        if (config.epochs, config.dataset) != (recorded.epochs, recorded.dataset):
+        recorded = self.check(config)
+        if not recorded or (config.epochs, config.dataset) != (recorded.epochs, recorded.dataset):
             return False  # another image folder may hold the same images, or not
         history = self.read_history()
         results = (self.loss_curves_path, self.epochs_path, self.gif_path, self.report_path)
@@ -260,16 +261,24 @@ class RunDir:
         """Returns the settings of the run, and the environment in which it was started.
 
         Raises:
-          UserError: the folder holds no run, its config.json is damaged, or it has such a format.
+          UserError: the folder holds no run, or its config.json is damaged or of another version.
         """
         try:
             record = json.loads(files.read_text(self.config_path))
             settings, environment = still_known(record["config"]), record["environment"]
             version, format = environment["gan_tf"], record.get("format", 1)
-            known = {field.name for field in dataclasses.fields(TrainConfig)}
-            unknown = settings.keys() - known
-            if format in range(1, FORMAT + 1) and not unknown:
-                return TrainConfig(**settings), environment
+            unknown = settings.keys() - {field.name for field in dataclasses.fields(TrainConfig)}
+            if format not in range(1, FORMAT + 1):
+                unknown = {f"format {format}"}
+            if unknown:
+                raise _OtherVersion(
+                    f"{self.config_path} has what gan_tf {__version__} does not know"
+                    f" ({', '.join(sorted(unknown))}): resume it with its own version, gan_tf"
+                    f" {version}, or choose another `run_dir`"
+                )
+            return TrainConfig(**settings), environment
+        except _OtherVersion:
+            raise
         except (FileNotFoundError, NotADirectoryError):
             message = f"`run_dir` {self.path} holds no run (no config.json): choose another"
             raise UserError(message) from None
@@ -280,15 +289,6 @@ class RunDir:
                 f"{self.config_path} is damaged, or not of gan_tf ({one_line(error)}): restore it"
                 " from a backup, or choose another `run_dir`"
             ) from error
-        if unknown:
-            names = ", ".join(sorted(map(str, unknown)))
-            reason = f"has fields that gan_tf {__version__} does not know ({names})"
-        else:
-            reason = f"is of format {format}, and gan_tf {__version__} knows 1 to {FORMAT}"
-        raise _OtherFormat(
-            f"{self.config_path} {reason}: resume it with its own version, gan_tf {version}, or"
-            " choose another `run_dir`"
-        )
 
     # -------------------------------------------------------------------------------------- tables
 

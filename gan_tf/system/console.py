@@ -58,25 +58,22 @@ def say_json(value):
     say(json.dumps(finite, indent=2, allow_nan=False))
 
 
-def bar(items, what: str):
-    """Returns an iterator over a list that shows a progress bar on a terminal."""
+def bar(items, what: str, **options):
+    """Returns an iterator over a list that shows a progress bar of tqdm on a terminal."""
     from tqdm import tqdm  # not at the top: most commands show no bar
 
     # None: tqdm shows nothing where standard error is no terminal.
-    return tqdm(items, desc=what, leave=False, disable=_is_quiet or None)
+    return tqdm(items, desc=what, leave=False, disable=_is_quiet or None, **options)
 
 
 def epoch_bar(epoch: int, epochs: int, images: int, images_done: int):
-    """Returns a tqdm bar that counts the images of an epoch; shown on a terminal only."""
-    from tqdm import tqdm
-
-    return tqdm(
-        desc=f"epoch {epoch}/{epochs}",
+    """Returns a bar that counts the images of an epoch."""
+    return bar(
+        None,
+        f"epoch {epoch}/{epochs}",
         total=images,
         initial=images_done,
         unit=" images",
-        leave=False,
-        disable=_is_quiet or None,
         bar_format="{desc} {bar} {percentage:.0f}% {rate_fmt}, {remaining} left{postfix}",
     )
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 import sys
 import warnings
@@ -18,7 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota used up, `
 _DIGEST = hashlib.sha256().digest_size
 _LONGEST_NAME = 255 - 40  # bytes: the limit of all common file systems, less the temporary prefix
 # TensorFlow can write to a path with one of these, but reads it as a pattern and finds no file.
-_PATTERN_CHARACTERS = "[" if os.name == "nt" else "[\\"
+_PATTERN_CHARACTERS = {"["} if os.name == "nt" else {"[", "\\"}
 
 
 @contextlib.contextmanager
@@ -27,6 +28,7 @@ def written_whole(path):
 
     Its content is flushed to the disk first. So after a kill or a power failure there is the old
     file or the new one, never a part of one. If the path is a symbolic link, its target is written.
+    The block may put a folder in place of the temporary file.
 
     Args:
       path: final path of the file; its folder is created if necessary.
@@ -49,7 +51,8 @@ def written_whole(path):
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     try:
         yield unfinished
-        sync(unfinished)
+        for written in [unfinished, *unfinished.rglob("*")]:
+            sync(written)
         os.replace(unfinished, path)
         sync(path.parent)
     except OSError as error:
@@ -57,6 +60,8 @@ def written_whole(path):
             raise disk_full(path) from error
         raise RunFailed(f"cannot write {path}: {error.strerror}") from error
     finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
         unfinished.unlink(missing_ok=True)
 
 
@@ -143,12 +148,11 @@ def check_name(path):
 def check_tensorflow_name(path):
     """Refuses a path that TensorFlow could write to but not read."""
     check_name(path)
-    for character in _PATTERN_CHARACTERS:
-        if character in os.fspath(path):
-            raise UserError(
-                f"the name {os.fspath(path)!a} contains {character}, which TensorFlow reads as part"
-                " of a pattern: choose another"
-            )
+    if found := {*os.fspath(path)} & _PATTERN_CHARACTERS:
+        raise UserError(
+            f"the name {os.fspath(path)!a} contains {' and '.join(sorted(found))}, which TensorFlow"
+            " reads as part of a pattern: choose another"
+        )
 
 
 def read_text(path, at_most: int = 10_000_000) -> str:

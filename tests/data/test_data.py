@@ -1,8 +1,6 @@
 import concurrent.futures
-import dataclasses
 import http.server
 import json
-import os
 import queue
 import shutil
 
@@ -10,7 +8,6 @@ import numpy as np
 import portalocker
 import pytest
 from helpers import NO_NETWORK, contents, cut_short, flip_a_bit, prepare, refusal, remove, truncate
-from PIL import Image
 
 from gan_tf import TrainConfig, UserError
 from gan_tf.data import batches, class_names, load_images, load_labelled
@@ -54,15 +51,6 @@ def test_pixels_are_scaled_to_the_range_of_tanh():
     np.testing.assert_array_equal(np.sort(batch.ravel()), np.float32([-1, -0.6, 1]))
 
 
-def test_synthetic_images_come_from_their_seed():
-    few, more, other = synthetic_images(5, 0), synthetic_images(8, 0), synthetic_images(5, 1)
-    assert few.shape == (5, 28, 28, 1) and few.dtype == np.uint8
-    np.testing.assert_array_equal(few, more[:5])
-    assert (few != other).any()
-    covered = (more > 0).mean(axis=(1, 2, 3))
-    assert (covered > 0.1).all() and (covered < 0.8).all()  # a garment on a background
-
-
 @pytest.fixture(scope="module")
 def array_records(prepared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("array_record")
@@ -87,7 +75,7 @@ def test_every_file_format_of_tfds_is_read_in_the_order_in_which_it_is_stored(
     "name, damage",
     [
         *[("*train.tfrecord*", damage) for damage in (cut_short, flip_a_bit, remove)],
-        *[("*train.array_record*", damage) for damage in (cut_short, flip_a_bit, remove)],
+        *[("*train.array_record*", damage) for damage in (cut_short, remove)],
         *[("dataset_info.json", damage) for damage in (truncate, remove)],
     ],
 )
@@ -192,9 +180,7 @@ def test_damaged_downloaded_files_are_named(tmp_path, no_network):
 
 @pytest.mark.real_data
 def test_the_original_files_are_prepared_without_network(real_data_dir):
-    images = load_images(
-        TrainConfig(data_dir=real_data_dir)
-    )  # the original files are no longer needed
+    images = load_images(TrainConfig(data_dir=real_data_dir))  # needs the files no longer
     assert images.shape == (60_000, 28, 28, 1) and images.dtype == np.uint8
     assert images.mean() == pytest.approx(72.94035, abs=1e-5)
     assert images.std() == pytest.approx(90.02118, abs=1e-5)
@@ -217,19 +203,6 @@ def test_a_data_set_that_does_not_fit_is_refused(tmp_path, dataset, message):
     assert contents(tmp_path) == {}
 
 
-def test_a_folder_is_a_data_set_and_may_be_inverted(tmp_path):
-    images = synthetic_images(3, 0)
-    (tmp_path / "mine").mkdir()
-    for index, image in enumerate(images):
-        Image.fromarray(image[..., 0]).save(tmp_path / "mine" / f"{index}.png")
-    config = TrainConfig(dataset=str(tmp_path / "mine"), data_dir=tmp_path / "data")
-    loaded = load_images(config)
-    assert sorted(map(bytes, loaded)) == sorted(map(bytes, images))
-    assert str(config.run_folder) == os.path.join("runs", "mine")
-    inverted = load_images(dataclasses.replace(config, invert=True))
-    assert sorted(map(bytes, inverted)) == sorted(map(bytes, 255 - images))
-
-
 def test_each_split_has_its_images_and_labels(prepared):
     folder, images = prepared
     config = TrainConfig(data_dir=folder)
@@ -246,12 +219,17 @@ def test_each_split_has_its_images_and_labels(prepared):
     assert class_names(config)[3] == "Dress"
 
 
-def test_synthetic_images_have_labels_and_a_test_split_of_their_own(monkeypatch):
+def test_synthetic_images_come_from_their_seed_and_have_labels_and_a_test_split(monkeypatch):
     monkeypatch.setattr("gan_tf.data.synthetic.COUNT", 300)
     monkeypatch.setattr("gan_tf.data.synthetic.TEST_COUNT", 50)
     config = TrainConfig(dataset="synthetic", seed=4)
     train, train_labels = load_labelled(config, "train")
     test, test_labels = load_labelled(config, "test")
-    np.testing.assert_array_equal(train[:9], synthetic_images(9, 4))
+    few = synthetic_images(9, 4)
+    assert few.shape == (9, 28, 28, 1) and few.dtype == np.uint8
+    np.testing.assert_array_equal(train[:9], few)
+    assert (few != synthetic_images(9, 5)).any()
+    covered = (train > 0).mean(axis=(1, 2, 3))
+    assert (covered > 0.1).all() and (covered < 0.8).all()  # a garment on a background
     assert not {*map(bytes, train)} & {*map(bytes, test)}
     assert set(train_labels) == set(test_labels) == set(range(len(class_names(config))))

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 import shutil
@@ -8,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from helpers import flip_a_bit, truncate
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gan_tf import TrainConfig, UserError
 from gan_tf.data import load_images
@@ -44,11 +45,12 @@ def pictures(tmp_path):
 
 def test_pictures_of_the_right_size_come_through_as_they_are(pictures, tmp_path):
     folder, arrays = pictures
-    images = load(folder, tmp_path)
+    config = TrainConfig(dataset=folder, data_dir=tmp_path / "data")
+    images = load_images(config)
     assert images.shape == (5, 28, 28, 1) and images.dtype == np.uint8
     assert as_set(images) == as_set(arrays)
     shutil.copy(folder / "a.png", folder / "again.png")  # equal pictures all count
-    inverted = load(folder, tmp_path, invert=True)
+    inverted = load_images(dataclasses.replace(config, invert=True))
     assert as_set(inverted) == as_set(255 - arrays[[0, *range(5)]])
 
 
@@ -191,15 +193,13 @@ def test_a_bitmap_whose_alpha_nobody_has_filled_in_is_opaque(tmp_path):
 UPRIGHT = np.outer(np.arange(1, 29), np.ones(28)) * 3 + np.arange(28) * 5  # no symmetry
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_camera(tmp_path, orientation):
+@pytest.mark.parametrize("name, options", [("a.png", {}), ("a.webp", {"lossless": True})])
+def test_a_turned_camera(tmp_path, name, options):
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    for name, options in [("a.png", {}), ("a.webp", {"lossless": True})]:
-        write(tmp_path / name / name, UPRIGHT, exif=exif, **options)
-        expected = ImageOps.exif_transpose(Image.open(tmp_path / name / name)).convert("L")
-        (image,) = load(tmp_path / name, tmp_path)
-        np.testing.assert_array_equal(image[..., 0], expected)
+    exif[0x0112] = 6
+    write(tmp_path / "mine" / name, UPRIGHT, exif=exif, **options)
+    (image,) = load(tmp_path / "mine", tmp_path)
+    np.testing.assert_array_equal(image[..., 0], np.rot90(UPRIGHT, -1))
 
 
 @pytest.mark.parametrize(
@@ -284,12 +284,13 @@ def test_a_run_inside_its_pictures_resumes_under_any_name_of_the_folder(
     assert train(".", "run", 1).returncode == 0
     monkeypatch.chdir(tmp_path)
     os.rename("mine", "moved")
-    resumed = train("moved/", "moved/run", 2)
-    assert resumed.returncode == 0 and "moved/run: resuming after step 1" in resumed.stdout
     run = RunDir(tmp_path / "moved" / "run")
     history = run.read_history()
-    assert [row["step"] for row in history] == [1, 2]
+    assert [row["step"] for row in history] == [1]
+    resumed = train("moved/", "moved/run", 1)
+    assert resumed.returncode == 0 and resumed.stdout.startswith("moved/run is complete:\n")
+    assert run.read_history() == history
     shutil.copy("moved/a.png", "moved/b.bmp")
-    refused = train("./moved", run.path, 3)
+    refused = train("./moved", run.path, 2)
     assert refused.returncode == 2 and "--dataset ./moved are not those that" in refused.stderr
     assert run.read_history() == history

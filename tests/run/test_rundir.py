@@ -14,59 +14,54 @@ from gan_tf.run.rundir import RunDir
 
 def begun(tmp_path, **choices):
     run = RunDir(tmp_path / "run")
-    run.write_config(TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
+    run.write_config(TrainConfig(**choices), {"threads": 2, "gan_tf": "7.5.0"})
     return run
 
 
+def change_config(run, change):
+    record = json.loads(run.config_path.read_text())
+    change(record)
+    run.config_path.write_text(json.dumps(record))
+
+
 def test_the_config_is_read_back_as_it_was(tmp_path):
+    """Also without a format number and with the dropped fields of older versions."""
     choices = dict(epochs=7, learning_rate=0.1 + 0.2, max_images=100, snapshot_epochs=[3, 5])
     run = begun(tmp_path, **choices)
-    assert run.read_config() == (TrainConfig(**choices), {"threads": 2, "gan_tf": "2.0.0"})
-    record = json.loads(run.config_path.read_text())
-    assert record["format"] == rundir.FORMAT == 2 and record["config"]["batch_size"] == 64
+    recorded = TrainConfig(**choices), {"threads": 2, "gan_tf": "7.5.0"}
+    assert run.read_config() == recorded
 
+    def make_older(record):
+        assert record.pop("format") == rundir.FORMAT == 2
+        record["config"] |= {"label_smoothing": 0.0, "update": "simultaneous"}
 
-def test_a_run_of_an_older_version_is_read(tmp_path):
-    """Without a format number, and with dropped fields that had no effect."""
-    run = begun(tmp_path, epochs=7)
-    record = json.loads(run.config_path.read_text())
-    del record["format"]
-    record["config"]["run_dir"] = "runs/fashion_mnist"  # as 1.0.0 wrote it
-    record["config"] |= {"label_smoothing": 0.0, "update": "simultaneous"}
-    run.config_path.write_text(json.dumps(record))
-    assert run.read_config()[0].epochs == 7
-    run.check(TrainConfig(epochs=7))
+    change_config(run, make_older)
+    assert run.read_config() == recorded
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    "changes, unknown",
     [
-        ({"format": 99}, f"is of format 99, and gan_tf {gan_tf.__version__} knows 1 to 2: "),
-        ({"format": 0}, "is of format 0, "),
-        ({"format": "2"}, "is of format 2, "),
-        ({"format": [2]}, r"is of format \[2\], "),
-        ({"optimizer": "RMSprop"}, rf"fields that gan_tf {gan_tf.__version__} .*\(optimizer\): "),
-        ({"label_smoothing": 0.1}, r"does not know \(label_smoothing\): "),
-        ({"update": "alternating"}, r"does not know \(update\): "),
+        ({"format": 99}, "format 99"),
+        ({"format": [2]}, r"format \[2\]"),
+        ({"config": {"optimizer": "RMSprop"}}, "optimizer"),
+        ({"config": {"label_smoothing": 0.1, "update": "alternating"}}, "label_smoothing, update"),
     ],
 )
-def test_a_run_of_another_version_is_refused_with_both_versions(tmp_path, changes, message):
+def test_a_run_of_another_version_is_refused_with_both_versions(tmp_path, changes, unknown):
     run = begun(tmp_path)
-    record = json.loads(run.config_path.read_text())
-    record["environment"]["gan_tf"] = "7.5.0"
-    (record if "format" in changes else record["config"]).update(changes)
-    run.config_path.write_text(json.dumps(record))
+    change_config(run, lambda record: record.update(changes))
     before = contents(tmp_path)
-    with pytest.raises(UserError, match=f"config.json .*{message}.* gan_tf 7.5.0") as refused:
+    message = f"gan_tf {gan_tf.__version__} does not know .{unknown}.: .* gan_tf 7.5.0"
+    with pytest.raises(UserError, match=f"config.json has what {message}, or choose"):
         run.check(TrainConfig())
-    assert "damaged" not in str(refused.value)
     run.check_replaceable()
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", '{"config": {"depth": 3}}', '{"config": {}}', "[" * 100_000]
+    ["", "[]", '{"config": {}}', "[" * 100_000]
     + ['{"config": {"batch_size": 0}, "environment": {"gan_tf": "2.0.0"}}'],
 )
 def test_a_damaged_config_is_named(tmp_path, text):
@@ -115,22 +110,22 @@ def test_a_run_that_never_began_leaves_nothing(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
 @pytest.mark.parametrize(
-    "name, message",
+    "name, reason",
     [
-        ("file", "is a file or a broken link"),
-        ("file/runs/new", "cannot be used"),
-        ("broken link", "is a file or a broken link"),  # as when another disk is not mounted
-        ("/".join(["part" * 20] * 60), "cannot be used"),  # each part of it is short enough
+        ("file", "File exists"),
+        ("file/runs/new", "Not a directory"),
+        ("broken link", "File exists"),  # as when another disk is not mounted
+        ("/".join(["part" * 20] * 60), "File name too long"),  # each part is short enough
     ],
 )
-def test_a_folder_that_cannot_hold_a_run_is_refused(tmp_path, name, message):
+def test_a_folder_that_cannot_hold_a_run_is_refused(tmp_path, name, reason):
     (tmp_path / "file").touch()
     (tmp_path / "broken link").symlink_to(tmp_path / "nowhere")
     before = contents(tmp_path)
     run = RunDir(tmp_path / name)
     assert not run.is_finished(TrainConfig())
-    with pytest.raises(UserError, match=f"`run_dir` {run.path} {message}"), run.locked():
-        pytest.fail("there is nothing to lock")
+    with pytest.raises(UserError, match=f"{run.path} cannot be used as a folder: {reason}"):
+        run.locked().__enter__()
     assert contents(tmp_path) == before
 
 
@@ -192,8 +187,7 @@ def test_a_table_that_a_spreadsheet_has_saved_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     "table",
-    ["\x00\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "epoch,step\n1,2,3\n", "step\n5\n"]
-    + ["epoch,step,seconds\n1,5,inf\n"],
+    ["\xff", "epoch,step\n1,5\n3,10\n", "epoch,step\n1\n", "step\n5\n", "epoch,step\n1,inf\n"],
 )
 def test_a_damaged_history_is_named(tmp_path, table):
     run = RunDir(tmp_path)
@@ -210,7 +204,6 @@ def test_epochs_are_ordered_by_number(tmp_path):
     for foreign in ["epoch_x.png", "epoch_0003.png.txt", "other.png"]:
         (run.samples / foreign).touch()
     assert list(run.sample_paths()) == [2, 10, 9_999, 10_000]
-    assert run.sample_path(2).name == "epoch_0002.png"
 
 
 def fake_run(tmp_path):
@@ -231,11 +224,6 @@ def fake_run(tmp_path):
         path.write_text(path.name)
     own += [run.config_path, run.history_path]
     return run, sorted(own), mine
-
-
-def test_a_runs_own_files_are_known_by_their_names(tmp_path):
-    run, own, _ = fake_run(tmp_path)
-    assert run.own_files() == own
 
 
 REPLACE = """
@@ -269,7 +257,7 @@ for kill_at in range(200):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
 def test_a_replacement_killed_at_any_move_ends_with_one_whole_run(tmp_path):
-    """Faults 8 and 27: kill -9 before each single change that a replacement makes."""
+    """Kill -9 before each single change that a replacement makes."""
     template, own, mine = fake_run(tmp_path)
     (template.path / ".gan_tf.new").mkdir()  # belongs to the user, in spite of its name
     mine.append(template.path / ".gan_tf.new" / "thesis.tex")
