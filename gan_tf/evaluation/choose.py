@@ -30,7 +30,7 @@ def sample_class(
 
     Args:
       snapshot: from `load_snapshot` or `load_pretrained`.
-      class_name: name of a class in the data set, or the beginning of one, in any case.
+      class_name: name of a class in the data set, or a part of one, in any case.
       count: number of images, 1 to 1,000,000.
       seed: seed of the noise; the images are those of the class among `snapshot.sample(..., seed)`.
       data_dir, manual_dir: folders of the data, if they differ from the run's. They are needed only
@@ -69,13 +69,10 @@ def sample_class(
 
 def _find_label(name, class_names):
     """Returns the label of a class by its name; Trousers is Trouser, boot is Ankle boot."""
-    name = name.strip().casefold()
-    for matches in (
-        lambda known: known == name,
-        lambda known: bool(name) and (known.startswith(name) or name.startswith(known)),
-        lambda known: bool(name) and name in known,
-    ):
-        found = [label for label, known in enumerate(class_names) if matches(known.casefold())]
-        if len(found) == 1:
-            return found[0]
-    raise UserError(f"the class must be one of {', '.join(class_names)}, not {name!r}")
+    name, known_names = name.casefold(), [known.casefold() for known in class_names]
+    if name in known_names:
+        return known_names.index(name)
+    found = [known for known in known_names if name in known or name.startswith(known)]
+    if len(found) != 1:
+        raise UserError(f"the class must be one of {', '.join(class_names)}, not {name!r}")
+    return known_names.index(found[0])

@@ -123,21 +123,18 @@ def evaluate_run(
         rows = {row["epoch"]: row for row in run.read_evaluation()}
         references = load_references(with_data_folders(config, data_dir, manual_dir))
         lost = [row for epoch, row in rows.items() if epoch not in epochs]
-        reason = None
-        if config.ema_decay and not averaged:
-            reason = "it is of the averaged generator"
-        elif not _are_comparable(lost, count, references.classifier.id):
-            reason = (
-                "it has epochs that cannot be measured again, with another number of images or by"
-                " another classifier"
+        comparable = averaged or not config.ema_decay
+        comparable = comparable and _are_comparable(lost, count, references.classifier.id)
+        if not comparable:
+            warnings.warn(
+                f"{run.evaluation_path} is not changed: it is of the averaged generator, or has"
+                " epochs that cannot be measured again with this classifier and number of images"
             )
-        if reason:
-            warnings.warn(f"{run.evaluation_path} is not changed: {reason}")
         results = []
         for epoch in console.bar(epochs, "epochs"):
             snapshot = load_snapshot(run_dir, epoch, averaged)
             results.append(evaluate_snapshot(snapshot, count, seed, references=references))
-        if not reason:
+        if comparable:
             for row in map(as_row, results):
                 rows[row["epoch"]] = rows.get(row["epoch"], {}) | row
             run.write_evaluation(sorted(rows.values(), key=lambda row: row["epoch"]))

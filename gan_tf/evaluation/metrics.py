@@ -26,14 +26,14 @@ def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
 
     Source: Dowson & Landau 1982; for images Heusel et al. 2017, with other features.
     """
-    means = [np.mean(values, axis=0, dtype=np.float64) for values in (features, others)]
-    covariances = [np.cov(values.astype(np.float64), rowvar=False) for values in (features, others)]
-    covariances = [np.atleast_2d(covariance) for covariance in covariances]
+    pair = np.asarray(features, np.float64), np.asarray(others, np.float64)
+    mean, other_mean = (np.mean(values, axis=0) for values in pair)
+    covariance, other_covariance = (np.cov(values, rowvar=False) for values in pair)
     # The eigenvalues of a product of two covariances are real and not negative, up to rounding.
-    eigenvalues = scipy.linalg.eigvals(covariances[0] @ covariances[1]).real
+    eigenvalues = scipy.linalg.eigvals(covariance @ other_covariance).real
     root_trace = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
-    distance = np.sum((means[0] - means[1]) ** 2)
-    distance += np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * root_trace
+    distance = np.sum((mean - other_mean) ** 2)
+    distance += np.trace(covariance) + np.trace(other_covariance) - 2 * root_trace
     return float(max(distance, 0.0))
 
 
@@ -87,12 +87,14 @@ def density_and_coverage(real: np.ndarray, generated: np.ndarray) -> tuple[float
     # One more neighbour, since every sample is its own nearest neighbour.
     nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS + 1, algorithm="brute").fit(real)
     radii = nearest.kneighbors(real)[0][:, -1]
-    inside = np.zeros(len(real), np.int64)
-    first = 0
-    for distances in pairwise_distances_chunked(real, generated, working_memory=128):
-        rows = slice(first, first + len(distances))
-        inside[rows] = np.sum(distances <= radii[rows, None], axis=1)
-        first += len(distances)
+
+    def count_inside(distances, first):
+        return np.sum(distances <= radii[first : first + len(distances), None], axis=1)
+
+    chunks = pairwise_distances_chunked(
+        real, generated, reduce_func=count_inside, working_memory=128
+    )
+    inside = np.concatenate([*chunks])
     density = inside.sum() / (_NEIGHBOURS * len(generated))
     return float(density), float(np.mean(inside > 0))
 

@@ -3,7 +3,7 @@
 Only NumPy is required. docs/minimax.md derives the formulas that are used here.
 """
 
-from gan_tf.minimax.dynamics import DIVERGENCE_BOUND, DYNAMICS, MAX_STEPS, Run, simulate
+from gan_tf.minimax.dynamics import DIVERGENCE_BOUND, DYNAMICS, MAX_STEPS, simulate
 from gan_tf.minimax.games import BILINEAR_GAME, HOMEWORK_GAME, QuadraticGame, formula
 from gan_tf.minimax.theory import measured_rate, predicted_rate, step_size_limits, update_matrix
 
@@ -14,7 +14,6 @@ __all__ = [
     "HOMEWORK_GAME",
     "MAX_STEPS",
     "QuadraticGame",
-    "Run",
     "formula",
     "measured_rate",
     "predicted_rate",

@@ -55,7 +55,6 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
       UserError: an argument is out of range.
     """
     start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
-    runs = {name: simulate(game, name, start, step_x, step_y, steps) for name in DYNAMICS}
     half_trace = game.a * step_x - game.b * step_y  # of diag(step_x, step_y) Hessian; see the docs
     return {
         "saddle_point": [0.0, 0.0],
@@ -68,9 +67,9 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
         "rates": {
             name: {
                 "predicted": float(predicted_rate(game, name, step_x, step_y)),
-                "measured": measured_rate(run.trajectory),
+                "measured": measured_rate(simulate(game, name, start, step_x, step_y, steps)),
             }
-            for name, run in runs.items()
+            for name in DYNAMICS
         },
         "descent_on_both": {
             "y_factor": 1 + 2 * game.b * step_y,
@@ -92,7 +91,6 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
     Returns:
       List of (title, list of sentences).
     """
-    start, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     run = simulate(game, "simultaneous", start, step_x, step_y, steps)
     gradient_x, gradient_y = _gradients(game)
     saddle_point = [
@@ -100,7 +98,7 @@ def sections(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE
         f" derivative of f is {2 * game.a:g} along x and {0 - 2 * game.b:g} along y.",
         "Therefore f(0, y) <= f(0, 0) <= f(x, 0) for all x and y. Neither player gains by moving"
         " alone, so (0, 0) is the saddle point.",
-        f"Measured: under (b), {_end_of(run)}.",
+        f"Measured: under (b), {_end_of(run, steps)}.",
     ]
     descent_ascent = [
         _rule(game, "x", "-"),
@@ -141,8 +139,8 @@ def _step_sizes(game):
             start = (1, 0) if player == "x" else (0, 1)
         sentences.append(f"{subject} if and only if 0 < {step} < {limit:.6g}.")
         for size in (0.99 * limit, 1.01 * limit):
-            run = simulate(game, "simultaneous", start, size, size, 50)
-            measured.append(f"{_text(measured_rate(run.trajectory))} at {step} = {size:.6g}")
+            rate = measured_rate(simulate(game, "simultaneous", start, size, size, 50))
+            measured.append(f"{_text(rate)} at {step} = {size:.6g}")
     sentences.append(f"Measured: a step multiplies the distance by {', '.join(measured)}.")
     return sentences
 
@@ -158,9 +156,9 @@ def _descent_on_both(game, start, step_x, step_y, steps):
     # The second start is an exception if c = 0. Otherwise at most one of the two is.
     x, y = start[0] or 1.0, start[1] or 1.0
     measured = []
-    for begin in dict.fromkeys([start, (x, -y if game.c else 0.0)]):
+    for begin in dict.fromkeys([(*start,), (x, -y if game.c else 0.0)]):
         run = simulate(game, "descent_on_both", begin, step_x, step_y, steps)
-        measured.append(f"{_end_of(run)}, where f = {game.value(*run.trajectory[-1]):.3g}")
+        measured.append(f"{_end_of(run, steps)}, where f = {game.value(*run[-1]):.3g}")
     return [
         f"If y descends too: {_rule(game, 'y', '-')}",
         f"Whatever the step sizes, the players diverge from almost every start. {f_falls}",
@@ -183,10 +181,10 @@ def _gradients(game):
     )
 
 
-def _end_of(run):
-    start, end, last = run.trajectory[0], run.trajectory[-1], len(run.trajectory) - 1
-    beyond = f", and beyond {DIVERGENCE_BOUND:g} one step later" if run.diverged_at else ""
-    return f"from {_point(start)} the players are at {_point(end)} after {last} steps{beyond}"
+def _end_of(run, steps):
+    last = len(run) - 1
+    beyond = f", and beyond {DIVERGENCE_BOUND:g} one step later" if last < steps else ""
+    return f"from {_point(run[0])} the players are at {_point(run[-1])} after {last} steps{beyond}"
 
 
 def _point(point):

@@ -4,7 +4,6 @@ Each takes a game, the point (x, y) and the two step sizes, and returns the next
 """
 
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 
@@ -62,20 +61,8 @@ DYNAMICS = {
 }
 
 
-class Run(NamedTuple):
-    """The result of `simulate`.
-
-    Args:
-      trajectory: [steps + 1, 2] float64, start first; [diverged_at, 2] if the run diverged.
-      diverged_at: the first step with a coordinate beyond DIVERGENCE_BOUND, or None.
-    """
-
-    trajectory: np.ndarray
-    diverged_at: int | None
-
-
 def simulate(game, dynamics, start, step_x, step_y, steps):
-    """Plays a game, and stops before overflow if the players diverge.
+    """Plays a game, and stops before a coordinate exceeds DIVERGENCE_BOUND.
 
     Args:
       game: a QuadraticGame.
@@ -85,20 +72,21 @@ def simulate(game, dynamics, start, step_x, step_y, steps):
       steps: 1 to MAX_STEPS.
 
     Returns:
-      A Run.
+      [steps + 1, 2] float64, the points from the start on; fewer if the players diverge.
 
     Raises:
       UserError: an argument is out of range.
     """
-    require_known(dynamics)
+    if dynamics not in DYNAMICS:
+        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")
     point, step_x, step_y, steps = checked_arguments(start, step_x, step_y, steps)
     trajectory = [point]
-    for step in range(1, steps + 1):
+    for _ in range(steps):
         point = DYNAMICS[dynamics](game, *point, step_x, step_y)
         if not max(map(abs, point)) <= DIVERGENCE_BOUND:  # `not` also catches NaN
-            return Run(np.array(trajectory), step)
+            break
         trajectory.append(point)
-    return Run(np.array(trajectory), None)
+    return np.array(trajectory)
 
 
 def checked_arguments(start, step_x, step_y, steps):
@@ -113,9 +101,3 @@ def checked_arguments(start, step_x, step_y, steps):
     if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= steps <= MAX_STEPS:
         raise UserError(f"`steps`: give a whole number from 1 to {MAX_STEPS}")
     return (float(start[0]), float(start[1])), float(step_x), float(step_y), int(steps)
-
-
-def require_known(dynamics):
-    """Refuses a name that is not in DYNAMICS."""
-    if dynamics not in DYNAMICS:
-        raise UserError(f"`dynamics`: choose one of {', '.join(DYNAMICS)}")

@@ -12,7 +12,6 @@ from gan_tf.minimax import BILINEAR_GAME, DYNAMICS, HOMEWORK_GAME
 from gan_tf.minimax.answers import START, STEP_SIZE, STEPS
 from gan_tf.minimax.dynamics import SMALLEST_STEP, checked_arguments
 from gan_tf.minimax.games import formula, typeset
-from gan_tf.minimax.theory import verdict
 from gan_tf.system.files import check_name, written_whole
 
 # Okabe & Ito's colours can be told apart with every common kind of colour blindness.
@@ -66,7 +65,7 @@ def surface_figure(game, start, step_x, step_y, steps):
     step_x, step_y = max(step_x / 4, SMALLEST_STEP), max(step_y / 4, SMALLEST_STEP)
     figure = Figure(figsize=(8, 5.8))
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.83), projection="3d", computed_zorder=False)
-    reach = 1.5 * _reach(start)
+    reach = 1.5 * (1.6 * max(map(abs, start)) or 1.0)
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 41)] * 2)
     surface = game.value(x, y)
     floor = surface.min() - 0.25 * np.ptp(surface)
@@ -77,7 +76,7 @@ def surface_figure(game, start, step_x, step_y, steps):
         ("simultaneous", "x descends, y ascends", {"color": "black", "marker": "o"}),
         ("descent_on_both", "plain descent on both", {"color": _VERMILION, "marker": "X"}),
     ):
-        path = minimax.simulate(game, dynamics, start, step_x, step_y, steps).trajectory
+        path = minimax.simulate(game, dynamics, start, step_x, step_y, steps)
         outside = np.flatnonzero(np.max(np.abs(path), axis=1) > reach)
         path = path[: outside[0]] if outside.size else path
         axes.plot(*path.T, floor, color=style["color"], linewidth=1.2, linestyle=":", zorder=0)
@@ -105,7 +104,7 @@ def surface_figure(game, start, step_x, step_y, steps):
 def paths_figure(game, start):
     """Paths of descent/ascent over contours of f, with other step sizes in each panel."""
     limit = _common_limit(game)
-    reach = _reach(start)
+    reach = 1.6 * max(map(abs, start)) or 1.0
     figure = Figure(figsize=(8.4, 6.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 61)] * 2)
@@ -121,21 +120,20 @@ def paths_figure(game, start):
         step_x, step_y = part_x * limit, part_y * limit
         axes.contourf(x, y, surface, levels=levels, cmap="PuOr", alpha=0.45)
         axes.quiver(x[::6, ::6], y[::6, ::6], *field, color=_GREY, alpha=0.6, scale=19)
-        run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30).trajectory
+        run = minimax.simulate(game, "simultaneous", start, step_x, step_y, 30)
         axes.plot(*run.T, color="black", linewidth=0.8)
         points = axes.scatter(
             *run.T, c=np.arange(len(run)), cmap="viridis", vmin=0, vmax=30, s=22, zorder=3
         )
         axes.plot(*start, "s", color=_BLUE, markersize=9)
         axes.plot(0, 0, **_SADDLE_POINT)
-        rate = minimax.predicted_rate(game, "simultaneous", step_x, step_y)
-        axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate:.4g}: {verdict(rate)}", fontsize=9.5)
+        rate = f"{minimax.predicted_rate(game, 'simultaneous', step_x, step_y):.4g}"
+        verdict = "on the border" if rate == "1" else "diverges" if float(rate) > 1 else "converges"
+        axes.set_title(f"{_sizes(step_x, step_y)}\nrate {rate}: {verdict}", fontsize=9.5)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        axes.set(xlabel="x (minimises f)", ylabel="y (maximises f)")
+        axes.label_outer()
     figure.colorbar(points, ax=panels, label="step", shrink=0.7)
-    for axes in panels[1]:
-        axes.set_xlabel("x (minimises f)")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("y (maximises f)")
     figure.suptitle(
         f"{_convergence(game)}\nf = {typeset(formula(game))}\nsquare: start, star: saddle point,"
         " arrows: direction of the players, purple: f > 0, orange: f < 0",
@@ -151,23 +149,30 @@ def convergence_figure(game, start, step_x, step_y, steps):
     distances, upper = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1])
     lower = figure.add_subplot(grid[1, 1], sharex=upper)
     for dynamics in DYNAMICS:
-        run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30)).trajectory
+        run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30))
         rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
-        _plot_distance(distances, run, rate, dynamics)
+        distance = np.hypot(*run.T)
+        step = np.flatnonzero(distance)  # a distance of 0 is not on a log scale
+        if step.size and rate > 0:
+            # The prediction is a slope: the line ends in the last point of the run.
+            with np.errstate(over="ignore"):
+                line = distance[step[-1]] * rate ** (step - step[-1])
+            distances.plot(step, line, color=_STYLES[dynamics]["color"], linewidth=1.6)
+        # Without coupling simultaneous and alternating coincide: the larger marker remains visible.
+        style = {**_STYLES[dynamics], "markersize": 8.5 if dynamics == "simultaneous" else 5}
+        label = f"{dynamics.replace('_', ' ')}: {rate:.4g}"
+        distances.plot(step, distance[step], **style, linestyle="none", markevery=2, label=label)
     limit, flat = _common_limit(game), True
     for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, _GREY, "--")):
-        run = minimax.simulate(game, "simultaneous", start, size, size, 30).trajectory
+        run = minimax.simulate(game, "simultaneous", start, size, size, 30)
         value = game.value(*run.T)
         flat = flat and not value.any()
         line = {"color": colour, "linestyle": style}
         upper.plot(value, **line, linewidth=2.4, label=f"$\\eta$ = {size:.4g}")
         lower.plot(np.hypot(*run.T), **line, linewidth=2.4)
-    log_scale = ""
-    if any(start):  # from (0, 0) every distance is 0
-        log_scale = "\n(log scale)"
-        for axes in (distances, lower):
-            axes.set_yscale("log", nonpositive="mask")
-    distances.set(xlabel="step", ylabel=f"distance to the saddle point{log_scale}")
+    scale = "log" if any(start) else "linear"  # from (0, 0) every distance is 0
+    distances.set(yscale=scale, xlabel="step")
+    distances.set_ylabel(f"distance to the saddle point\n({scale} scale)")
     distances.set_title(
         f"dots: measured in a run, line: predicted slope\n{_sizes(step_x, step_y)}", fontsize=10
     )
@@ -177,7 +182,7 @@ def convergence_figure(game, start, step_x, step_y, steps):
     upper.legend(fontsize=9)
     upper.set(ylabel="f(x, y)")
     upper.tick_params(labelbottom=False)
-    lower.set(xlabel="step", ylabel=f"distance{log_scale}")
+    lower.set(yscale=scale, xlabel="step", ylabel=f"distance\n({scale} scale)")
     lower.set_title("the distance in these runs", fontsize=10)
     for axes in (distances, upper, lower):
         axes.grid(alpha=0.25)
@@ -187,22 +192,6 @@ def convergence_figure(game, start, step_x, step_y, steps):
     figure.legend(*rates, loc=place, ncols=2, fontsize=10, title=title, frameon=False)
     figure.suptitle(f"Watch the distance, not f\nf = {typeset(formula(game))}", fontsize=12)
     return figure
-
-
-def _plot_distance(axes, run, rate, dynamics):
-    label = f"{dynamics.replace('_', ' ')}: {rate:.4g}"
-    distance, measured = np.hypot(*run.T), minimax.measured_rate(run)
-    step = np.flatnonzero(distance)  # a distance of 0 is not on a log scale
-    if measured is not None and not np.isclose(measured, rate, atol=1e-3):
-        label += f" ({measured:.4g} in this run)"  # it does not show the long run
-    elif step.size and rate > 0:
-        # The prediction is a slope: the line ends in the last point of the run.
-        with np.errstate(over="ignore"):
-            line = distance[step[-1]] * rate ** (step - step[-1])
-        axes.plot(step, line, color=_STYLES[dynamics]["color"], linewidth=1.6)
-    # Without coupling simultaneous and alternating coincide: the larger marker remains visible.
-    style = {**_STYLES[dynamics], "markersize": 8.5 if dynamics == "simultaneous" else 5}
-    axes.plot(step, distance[step], **style, linestyle="none", markevery=2, label=label)
 
 
 def step_sizes_figure(game):
@@ -247,8 +236,8 @@ def rotation_figure():
     for dynamics in ("simultaneous", "alternating"):
         run = minimax.simulate(BILINEAR_GAME, dynamics, (1, 0), step_size, step_size, 40)
         style = {**_STYLES[dynamics], "markersize": 4, "linewidth": 1, "label": dynamics}
-        plane.plot(*run.trajectory.T, **style)
-        distance.plot(np.hypot(*run.trajectory.T), **style)
+        plane.plot(*run.T, **style)
+        distance.plot(np.hypot(*run.T), **style)
     reach = 1.05 * max(np.abs(plane.get_xlim() + plane.get_ylim()))
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 200)] * 2)
     ellipse = x * x + y * y - step_size * x * y
@@ -287,12 +276,8 @@ def _convergence(game):
 
 def _rate_of_a_run(game, step_x, step_y):
     run = minimax.simulate(game, "simultaneous", (1.0, 0.7), step_x, step_y, 40)
-    return minimax.measured_rate(run.trajectory)
+    return minimax.measured_rate(run)
 
 
 def _sizes(step_x, step_y):
     return f"$\\eta_x$ = {step_x:.4g}, $\\eta_y$ = {step_y:.4g}"
-
-
-def _reach(start):
-    return 1.6 * max(abs(start[0]), abs(start[1])) or 1.0

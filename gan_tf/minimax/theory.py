@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gan_tf.minimax.dynamics import DYNAMICS, require_known
+from gan_tf.minimax.dynamics import DYNAMICS
 
 
 def update_matrix(game, dynamics, step_x, step_y):
@@ -21,11 +21,7 @@ def update_matrix(game, dynamics, step_x, step_y):
 
     Returns:
       [..., 2, 2] float64; the columns are the points that (1, 0) and (0, 1) move to.
-
-    Raises:
-      UserError: unknown dynamics.
     """
-    require_known(dynamics)
     step_x, step_y = (np.asarray(step, np.float64)[..., None] for step in (step_x, step_y))
     return np.stack(DYNAMICS[dynamics](game, *np.eye(2), step_x, step_y), axis=-2)
 
@@ -36,18 +32,12 @@ def predicted_rate(game, dynamics, step_x, step_y):
     From almost every start the players converge if it is below 1, and diverge if it is above 1. At
     1 the distance may stay, oscillate, or grow by about the same amount in each step.
 
-    Args, Raises: as for `update_matrix`.
+    Args: as for `update_matrix`.
 
     Returns:
       The largest absolute eigenvalue of the matrix; an array if the step sizes are arrays.
     """
     return np.abs(np.linalg.eigvals(update_matrix(game, dynamics, step_x, step_y))).max(axis=-1)
-
-
-def verdict(rate):
-    """Returns in words what a rate means, going by the four digits that are printed beside it."""
-    shown = float(f"{rate:.4g}")
-    return "converges" if shown < 1 else "diverges" if shown > 1 else "on the border"
 
 
 def step_size_limits(game):

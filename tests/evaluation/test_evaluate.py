@@ -9,13 +9,13 @@ import pytest
 from helpers import EVALUATED_COUNT as COUNT
 from helpers import refusal
 
-from gan_tf import UserError, data, evaluate_snapshot, load_snapshot
+from gan_tf import UserError, data, load_snapshot
 from gan_tf.evaluation import evaluate, metrics
 from gan_tf.evaluation.variety import variety
 from gan_tf.run.rundir import RunDir
 
 
-def test_every_figure_is_what_it_says(small_run, data_dir, references):
+def test_every_figure_is_what_it_says(small_run, data_dir, references, in_process, tmp_path):
     """Computes each one by its definition from the images, the classifier and `metrics`."""
     snapshot = load_snapshot(small_run, epoch=2)
     images, classifier = snapshot.sample(COUNT, seed=3), references.classifier
@@ -57,7 +57,11 @@ def test_every_figure_is_what_it_says(small_run, data_dir, references):
         "variety": RunDir(small_run).read_history()[1]["variety"],
         "variety_floor": variety(data.scaled(references.test_images[:256])),
     }
-    result = evaluate_snapshot(snapshot, COUNT, seed=3, data_dir=data_dir)
+    flags = ["--seed=3", "--data-dir", data_dir, "--json"]
+    source = ["--run-dir", small_run, "--epoch=2", f"--count={COUNT}"]
+    finished = in_process("evaluate", *source, *flags)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    result = json.loads(finished.stdout)
     assert result.keys() == expected.keys()
     for name, value in expected.items():
         if isinstance(value, (str, list)) and name != "class_shares":
@@ -75,22 +79,11 @@ def test_every_figure_is_what_it_says(small_run, data_dir, references):
         f"{100 * share:.1f}" for share in shares
     ]
 
-
-def test_the_command_prints_the_same_object_each_time(small_run, data_dir, in_process, tmp_path):
-    """For the latest snapshot of a run, for another one, and for the same images in a file."""
-    flags = [f"--count={COUNT}", "--data-dir", data_dir, "--json"]
-    arguments = ["evaluate", "--run-dir", small_run, *flags]
-    finished = [in_process(*arguments, *more) for more in ([], ["--epoch=1"])]
-    assert [(each.returncode, each.stderr) for each in finished] == [(0, "")] * 2
-    latest, first = (json.loads(each.stdout) for each in finished)
-    assert latest == evaluate_snapshot(load_snapshot(small_run), COUNT, data_dir=data_dir)
-    assert (latest["epoch"], first["epoch"]) == (3, 1) and latest["fcd"] != first["fcd"]
-
-    np.save(tmp_path / "images.npy", load_snapshot(small_run).sample(COUNT))
-    arguments = ["evaluate", "--images", tmp_path / "images.npy", "--dataset=synthetic"]
-    of_file = json.loads(in_process(*arguments, "--data-dir", data_dir, "--json").stdout)
-    del latest["epoch"], latest["variety"], of_file["variety"]  # a run uses other images there
-    assert of_file == latest
+    np.save(tmp_path / "images.npy", images)
+    source = ["--images", tmp_path / "images.npy", "--dataset=synthetic"]
+    of_file = json.loads(in_process("evaluate", *source, *flags).stdout)
+    del result["epoch"], result["variety"], of_file["variety"]  # a run uses other images there
+    assert of_file == result
 
 
 def test_evaluate_of_the_pretrained_generator(prepared, in_process, monkeypatch):

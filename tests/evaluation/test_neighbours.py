@@ -1,13 +1,16 @@
+import dataclasses
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from helpers import refusal, small
+from helpers import refusal
 from PIL import Image
 
 from gan_tf import UserError, load_snapshot, write_neighbours
-from gan_tf.data import load_images, scaled
+from gan_tf.data import checksum, load_images, scaled
 from gan_tf.evaluation.neighbours import neighbours_grid
 from gan_tf.run.images import PANEL_GAP, read_png
+from gan_tf.run.rundir import RunDir
 
 CELL = 30 * 3  # pixels of an image and its gap, enlarged
 CAPTION = 24
@@ -57,17 +60,20 @@ def test_the_command_compares_by_pixels_and_by_features(run_copy, data_dir, in_p
     np.testing.assert_allclose(scaled(shown[6:90:3, 6:90:3]), images[0, :, :, 0], atol=0.01)
 
 
-def test_own_pictures_are_compared_by_pixels(tmp_path, in_process):
-    folder, run_dir = tmp_path / "leaves", tmp_path / "run"
+def test_own_pictures_are_compared_by_pixels(run_copy, tmp_path, in_process):
+    folder = tmp_path / "leaves"
     folder.mkdir()
     for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, [16, 28, 28])):
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
-    where = [f"--dataset={folder}", f"--data-dir={tmp_path / 'data'}"]
-    flags = ["--max-images=16", "--epochs=1", *where]
-    assert in_process(*small(run_dir), *flags).returncode == 0
-    finished = in_process("neighbours", "--run-dir", run_dir, "--count=2")
+    run = RunDir(run_copy)
+    config, environment = run.read_config()
+    changes = {"dataset": str(folder), "data_dir": tmp_path / "data", "max_images": None}
+    config = dataclasses.replace(config, **changes)
+    images = load_images(config)
+    run.write_config(config, environment | {"images_sha256": checksum(images)})
+    finished = in_process("neighbours", "--run-dir", run_copy, "--count=2")
     assert finished.returncode == 0, finished.stderr
-    shown = imageio.imread(run_dir / "neighbours.png")
+    shown = imageio.imread(run_copy / "neighbours.png")
     assert shown.shape == (2 * CELL + 6 + CAPTION, 6 * CELL + 12 + PANEL_GAP)
     known = [imageio.imread(path) for path in folder.iterdir()]
     for row in images_of(shown[:, CELL + 6 + PANEL_GAP :], 5):
@@ -75,12 +81,11 @@ def test_own_pictures_are_compared_by_pixels(tmp_path, in_process):
             assert any(np.array_equal(image, picture) for picture in known)
 
     for command in [["sample", "--class=bag"], ["evaluate", "--count=1000"]]:
-        message = refusal(*command, "--run-dir", run_dir, run=in_process)
+        message = refusal(*command, "--run-dir", run_copy, run=in_process)
         assert message.endswith(" has no test split and no classes to compare\n")
-    snapshot, again = load_snapshot(run_dir), tmp_path / "again.png"
-    images = load_images(snapshot.config)
+    snapshot, again = load_snapshot(run_copy), tmp_path / "again.png"
     write_neighbours(again, snapshot, count=2, images=images[..., 0])  # without the last dimension
-    assert again.read_bytes() == (run_dir / "neighbours.png").read_bytes()
+    assert again.read_bytes() == (run_copy / "neighbours.png").read_bytes()
     (folder / "3.png").unlink()
     for changed in (None, images[1:]):
         with pytest.raises(UserError, match="are not those that the run was trained on"):
