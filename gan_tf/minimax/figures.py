@@ -151,16 +151,18 @@ def convergence_figure(game, start, step_x, step_y, steps):
     for dynamics in DYNAMICS:
         run = minimax.simulate(game, dynamics, start, step_x, step_y, min(steps, 30))
         rate = minimax.predicted_rate(game, dynamics, step_x, step_y)
-        distance = np.hypot(*run.T)
+        label = f"{dynamics.replace('_', ' ')}: {rate:.4g}"
+        distance, measured = np.hypot(*run.T), minimax.measured_rate(run)
         step = np.flatnonzero(distance)  # a distance of 0 is not on a log scale
-        if step.size and rate > 0:
+        if measured is not None and not np.isclose(measured, rate, atol=1e-3):
+            label += f" ({measured:.4g} in this run)"  # it does not show the long run
+        elif step.size and rate > 0:
             # The prediction is a slope: the line ends in the last point of the run.
             with np.errstate(over="ignore"):
                 line = distance[step[-1]] * rate ** (step - step[-1])
             distances.plot(step, line, color=_STYLES[dynamics]["color"], linewidth=1.6)
         # Without coupling simultaneous and alternating coincide: the larger marker remains visible.
         style = {**_STYLES[dynamics], "markersize": 8.5 if dynamics == "simultaneous" else 5}
-        label = f"{dynamics.replace('_', ' ')}: {rate:.4g}"
         distances.plot(step, distance[step], **style, linestyle="none", markevery=2, label=label)
     limit, flat = _common_limit(game), True
     for size, colour, style in ((0.75 * limit, "black", "-"), (1.08 * limit, _GREY, "--")):

@@ -88,6 +88,11 @@ def test_convergence_shows_the_predicted_slope_through_the_measured_points():
     near, far = (line.get_ydata() for line in lower.get_lines())
     np.testing.assert_allclose(near, np.sqrt(2) * 0.5 ** np.arange(31))
     np.testing.assert_allclose(far, np.sqrt(2) * 1.16 ** np.arange(31))
+    # From y = 0 plain descent does not have the predicted slope: no line is shown.
+    figure = figures.convergence_figure(HOMEWORK_GAME, (1, 0), 1 / 16, 1 / 16, 50)
+    distances = figure.get_axes()[0]
+    line = line_with_label(distances, "descent on both: 1.5 (0.5 in this run)")
+    assert [one for one in distances.get_lines() if one.get_color() == line.get_color()] == [line]
 
 
 def test_measured_dots_lie_on_the_rate():
