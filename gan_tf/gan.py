@@ -55,7 +55,7 @@ class Gan:
         self.step = tf.Variable(0, dtype=tf.int64, name="step")  # steps done
 
     def convert(self, network: tf.keras.Sequential) -> tf.keras.Sequential:
-        """Returns the same network, computed as the config says: with fewer operations, say."""
+        """Returns a copy of a network that is computed as the config says: faster, say."""
         return fast_layers.convert(network, self.config.fast, self.config.precision)
 
     @tf.function
@@ -65,8 +65,9 @@ class Gan:
         Both gradients are taken at the same point, before either network moves: this is
         *simultaneous* gradient descent/ascent, as in TensorFlow's tutorial.
 
-        A gradient penalty would be computed in a third tape within the two, and added to
-        `loss_of_discriminator`; the faster layers have second derivatives too.
+        A gradient penalty belongs here: a third tape within the two watches images between the real
+        and the fake ones, and the penalty on its gradient is added to `loss_of_discriminator`. The
+        faster layers have second derivatives too.
 
         Args:
           real_images: `[batch, 28, 28, 1]` float32 in [-1, 1].

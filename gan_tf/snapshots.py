@@ -206,7 +206,7 @@ def load_pretrained(path="homework") -> Snapshot:
     Raises:
       UserError: one of the two files is missing, damaged, or of another generator.
     """
-    path = Path(PRETRAINED.get(str(path), path))
+    name, path = path, Path(PRETRAINED.get(str(path), path))
     note = Path(f"{path}.json")
     if not note.exists():
         note = path.with_suffix(".json")
@@ -223,7 +223,9 @@ def load_pretrained(path="homework") -> Snapshot:
         raise UserError(
             f"{path} or the .json beside it is missing or damaged ({one_line(error)}): {remedy}"
         ) from error
-    origin = f"{'a checkpoint' if epoch is None else f'epoch {epoch}'} of the pretrained run"
+    origin = (
+        f"{'a checkpoint' if epoch is None else f'epoch {epoch}'} of the pretrained run ({name})"
+    )
     snapshot = _untrained(config, recorded_environment, epoch, origin, "float32")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

@@ -91,7 +91,7 @@ def train(
                     _check_finite(metrics, epoch, gan.steps_done, run)
                     record.after_step(metrics, stop_request)
                 record.after_epoch(epoch, stop_request)
-                first_step = 0
+                first_step = 0  # only a resumed epoch begins later
         return record.at_end()
 
 

@@ -197,7 +197,9 @@ def test_the_command_samples_from_it_without_a_run(tmp_path, in_process, monkeyp
     monkeypatch.chdir(tmp_path)
     finished = in_process("sample", "--pretrained", "--count=9", "--seed=2")
     assert finished.stderr == ""
-    assert finished.stdout == "samples.png: 9 images from epoch 50 of the pretrained run\n"
+    assert (
+        finished.stdout == "samples.png: 9 images from epoch 50 of the pretrained run (homework)\n"
+    )
     assert list(contents(tmp_path)) == [Path("samples.png")]
 
 

@@ -245,7 +245,9 @@ def read_images(path) -> np.ndarray:
             " float of shape [count, 28, 28] or [count, 28, 28, 1]"
         )
     if len(array) < MIN_COUNT:
-        raise UserError(f"`images` {path} contains {len(array)} images, but must have {MIN_COUNT}")
+        raise UserError(
+            f"`images` {path} contains {len(array)} images, and needs {MIN_COUNT} or more"
+        )
     array = array.reshape(-1, 28, 28, 1)
     lowest, highest = float(array.min()), float(array.max())
     if np.isnan(lowest):

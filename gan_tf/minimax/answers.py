@@ -48,8 +48,9 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
       update_matrix: [2, 2], of descent/ascent.
       rates: {dynamics: {predicted, measured}}: the factor by which a step multiplies the distance,
         from theory and from a run; measured may be None.
-      descent_on_both: y_factor is 1 + 2b step_y; diverges and f_falls hold for almost every start,
-        and exception names the other ones; f_falls is None if the start decides.
+      descent_on_both: y_factor is 1 + 2b step_y, or None if c is not 0; diverges and f_falls hold
+        for almost every start, and exception names the other ones; f_falls is None if the start
+        decides.
 
     Raises:
       UserError: an argument is out of range.
@@ -72,7 +73,7 @@ def report(game=HOMEWORK_GAME, start=START, step_x=STEP_SIZE, step_y=STEP_SIZE, 
             for name in DYNAMICS
         },
         "descent_on_both": {
-            "y_factor": 1 + 2 * game.b * step_y,
+            "y_factor": None if game.c else 1 + 2 * game.b * step_y,
             "diverges": True,
             "exception": _exception(game),
             "f_falls": None if math.isclose(half_trace, 1, rel_tol=1e-9) else half_trace < 1,

@@ -94,6 +94,9 @@ def read_run(path) -> Run:
         raise UserError(f"{run.history_path} is missing or empty: restore it from a backup")
     if not history:
         raise UserError(f"{run.path} has not finished an epoch yet: report on it after the first")
+    steps, epochs = history[-1]["step"], len(history)
+    if max(run.checkpoint_steps(), default=0) >= steps + steps // epochs:
+        raise UserError(f"{run.history_path} has lost rows: restore it from a backup")
     evaluation = [row for row in run.read_evaluation() if 1 <= row["epoch"] <= len(history)]
     _check(run.history_path, history)
     _check(run.evaluation_path, evaluation)

@@ -96,7 +96,7 @@ def what_next(run) -> str:
     """Returns what to try after a sound run."""
     config = run.config
     ideas = {
-        "Measure the quality of the images, which no loss shows (gan-tf evaluate).": (
+        "Measure the images, whose quality no loss shows (gan-tf evaluate --all-epochs).": (
             not run.evaluation and config["dataset"] in DATASETS
         ),
         "See whether the generator copies its few training images (gan-tf neighbours).": (

@@ -280,8 +280,10 @@ class RunDir:
         except _OtherVersion:
             raise
         except (FileNotFoundError, NotADirectoryError):
-            message = f"`run_dir` {self.path} holds no run (no config.json): choose another"
-            raise UserError(message) from None
+            raise UserError(
+                f"`run_dir` {self.path} holds no run (no config.json): train one there, or choose"
+                " another"
+            ) from None
         except OSError as error:
             raise UserError(f"cannot read {self.config_path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -17,7 +17,7 @@ def test_images_of_a_class_are_selected_from_those_of_sample(tmp_path, in_proces
         assert sampled == indices[-1] + 1  # no more images than necessary
     flags = ["--class=shirt", "--count=5", "--seed=3", f"--output={tmp_path / 'shirts.png'}"]
     finished = in_process("sample", "--pretrained", *flags)
-    chosen = f" 5 images from epoch 50 of the pretrained run, chosen from {sampled}\n"
+    chosen = f" 5 images from epoch 50 of the pretrained run (homework), chosen from {sampled}\n"
     assert finished.stdout.endswith(chosen)
     np.testing.assert_array_equal(
         read_png(tmp_path / "shirts.png"), make_grid(to_uint8(images), ZOOM)

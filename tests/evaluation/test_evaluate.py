@@ -131,7 +131,7 @@ def test_images_are_read_in_any_of_their_forms(tmp_path):
     "array, message",
     [
         (np.zeros([1000, 28, 28, 3], np.uint8), r"uint8 of shape \[1000, 28, 28, 3\], but"),
-        (np.zeros([999, 28, 28], np.uint8), "contains 999 images, but must have 1000"),
+        (np.zeros([999, 28, 28], np.uint8), "contains 999 images, and needs 1000 or more"),
         (np.zeros([1000, 28, 28], np.int64), "int64 of shape"),
         (np.ones([1000, 28, 28], np.uint8), r"from 1 to 1, but must be uint8 in \[0, 255\]"),
         (np.full([1000, 28, 28], 255.0), "from 255 to 255"),

@@ -61,6 +61,7 @@ def test_report_of_the_assignment():
     assert report(step_x=1.0, step_y=0.01)["descent_on_both"]["f_falls"] is False
     assert report(step_x=0.5, step_y=0.25)["descent_on_both"]["f_falls"] is None
     assert report(BILINEAR_GAME)["step_size_range"] == {"both": None}
+    assert report(BILINEAR_GAME)["descent_on_both"]["y_factor"] is None
     assert report(QuadraticGame(4, 4, 8))["step_size_range"] == {"both": [0, 0.125]}
 
 

@@ -18,6 +18,7 @@ from gan_tf.report import page as pages
 from gan_tf.report.page import page
 from gan_tf.report.runs import cells
 from gan_tf.run.images import write_png
+from gan_tf.run.rundir import RunDir
 
 PAGE = ROOT / "docs" / "report.html"
 
@@ -159,6 +160,13 @@ def test_a_damaged_history_is_refused_by_each_command(in_process, ill_run, comma
     edit(ill_run, "generator_loss", value)
     message = refusal(command, "--run-dir", ill_run, run=in_process)
     assert f"{ill_run / 'history.csv'} has lost rows or columns, or is damaged" in message
+
+
+def test_a_history_without_its_last_epoch_is_refused(in_process, run_copy):
+    run = RunDir(run_copy)
+    run.write_history(run.read_history()[:2])
+    message = refusal("report", "--run-dir", run_copy, run=in_process)
+    assert "history.csv has lost rows: restore it" in message
 
 
 @pytest.mark.parametrize(
