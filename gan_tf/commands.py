@@ -531,6 +531,8 @@ def _number(text):
 def _load_snapshot(run_dir, pretrained, epoch, averaged):
     if pretrained:
         _refuse("`pretrained` has an epoch of its own", {"epoch": epoch})
+    else:
+        load_config(run_dir)  # to refuse a missing run before TensorFlow is imported
     import_tensorflow()
     from gan_tf.snapshots import load_pretrained, load_snapshot
 
