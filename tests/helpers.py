@@ -182,7 +182,8 @@ def outcome(run_dir):
 def assert_same_outcome(run_dir, other):
     found, expected = outcome(run_dir), outcome(other)
     assert found.keys() == expected.keys()
-    assert [name for name in found if found[name] != expected[name]] == []
+    differing = [name for name in found if found[name] != expected[name]]
+    assert not differing, differing
     pictures = "training.gif", "epochs.png", "training_images.png", "loss_curves.png"
     for picture in pictures:
         assert Path(run_dir, picture).read_bytes() == Path(other, picture).read_bytes(), picture
