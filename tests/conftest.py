@@ -25,8 +25,6 @@ from gan_tf import cli
 
 # As the command does before it imports TensorFlow, so that its messages do not mix with output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# For two test processes on two cores: threads of scikit-learn would wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):
