@@ -65,7 +65,7 @@ def surface_figure(game, start, step_x, step_y, steps):
     step_x, step_y = max(step_x / 4, SMALLEST_STEP), max(step_y / 4, SMALLEST_STEP)
     figure = Figure(figsize=(8, 5.8))
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.83), projection="3d", computed_zorder=False)
-    reach = 1.5 * (1.6 * max(map(abs, start)) or 1.0)
+    reach = 1.5 * _reach(start)
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 41)] * 2)
     surface = game.value(x, y)
     floor = surface.min() - 0.25 * np.ptp(surface)
@@ -104,7 +104,7 @@ def surface_figure(game, start, step_x, step_y, steps):
 def paths_figure(game, start):
     """Paths of descent/ascent over contours of f, with other step sizes in each panel."""
     limit = _common_limit(game)
-    reach = 1.6 * max(map(abs, start)) or 1.0
+    reach = _reach(start)
     figure = Figure(figsize=(8.4, 6.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
     x, y = np.meshgrid(*[np.linspace(-reach, reach, 61)] * 2)
@@ -283,3 +283,7 @@ def _rate_of_a_run(game, step_x, step_y):
 
 def _sizes(step_x, step_y):
     return f"$\\eta_x$ = {step_x:.4g}, $\\eta_y$ = {step_y:.4g}"
+
+
+def _reach(start):
+    return 1.6 * max(map(abs, start)) or 1.0
