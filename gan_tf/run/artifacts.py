@@ -3,15 +3,18 @@
 import contextlib
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gan_tf.config import GRID_COUNT, whole_number
-from gan_tf.run import images, plots
+from gan_tf.run import images
 from gan_tf.run.rundir import RunDir
 from gan_tf.system import files
 from gan_tf.system.errors import RunFailed, UserError, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # takes half a second to import
 
 _PLOTTED = [  # columns of history.csv
     f"{network}_loss{end}" for network in ("generator", "discriminator") for end in ("", "_std")
@@ -32,7 +35,7 @@ def write_training_images(run: RunDir, training_images):
         images.write_png(unfinished, grid)
 
 
-def plot_losses(run_dir) -> Figure:
+def plot_losses(run_dir) -> "Figure":
     """Plots the loss curves of a run, for a notebook or another program.
 
     Args:
@@ -41,6 +44,8 @@ def plot_losses(run_dir) -> Figure:
     Raises:
       UserError: the folder holds no run, or its history.csv is damaged or empty.
     """
+    from gan_tf.run import plots
+
     run = RunDir(run_dir)
     config, _ = run.read_config()
     return plots.plot_loss_curves(_history(run), config.snapshot_epochs)
@@ -48,12 +53,16 @@ def plot_losses(run_dir) -> Figure:
 
 def write_loss_curves(run: RunDir, marked_epochs):
     """Plots loss_curves.png from history.csv."""
+    from gan_tf.run import plots
+
     with run.writing(run.loss_curves_path) as unfinished:
         plots.write(unfinished, plots.plot_loss_curves, _history(run), marked_epochs)
 
 
 def write_quality(run: RunDir):
     """Plots quality.png from evaluation.csv."""
+    from gan_tf.run import plots
+
     with run.writing(run.quality_path) as unfinished:
         plots.write(unfinished, plots.plot_quality, run.read_evaluation())
 
